@@ -8,10 +8,19 @@ import {
   type EntryToWrite,
   MediaType,
   openStore,
+  parseReference,
   writeImage,
   writeLayer,
   writeReferrer,
 } from '@lkt/oci';
+import {
+  generateKey,
+  keySigner,
+  readSigningKey,
+  type Signer,
+  signImages,
+  statementAbout,
+} from '@lkt/sign';
 import { zipOf } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
@@ -275,8 +284,8 @@ test('an SBOM that others attach hides no package under another source package o
   expect((await lkt()).stderr).toMatch(/^error: the SBOM sha256:\S+ of \S+ is not JSON: /m);
 });
 
-test('an SBOM that others attach makes no Go module one of Debian', async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+/** Writes databases and returns an SBOM with a vulnerable Go module in a package of Debian. */
+async function writeClaim(dir: string): Promise<object> {
   const module = 'pkg:golang/github.com/opencontainers/runc@v1.1.15';
   const deb = 'pkg:deb/debian/runc@1?arch=amd64&distro=debian-13';
   const record = {
@@ -290,19 +299,30 @@ test('an SBOM that others attach makes no Go module one of Debian', async () => 
     ],
   };
   await writeFile(
-    join(dir.path, 'tracker.json'),
+    join(dir, 'tracker.json'),
     TRACKER.replace('"open"', '"resolved", "fixed_version": "0"'),
   );
-  await writeFile(join(dir.path, 'go.json'), JSON.stringify(record));
+  await writeFile(join(dir, 'go.json'), JSON.stringify(record));
   const claim = {
     bomFormat: 'CycloneDX',
     components: [{ name: 'runc', purl: deb, components: [{ name: 'runc', purl: module }] }],
   };
-  await writeFile(join(dir.path, 'claim.json'), JSON.stringify(claim));
+  await writeFile(join(dir, 'claim.json'), JSON.stringify(claim));
+  return claim;
+}
+
+/** Looks up a target in the databases of `writeClaim`. */
+async function lookUp(dir: string, target: string, ...flags: readonly string[]): Promise<string> {
+  return (await lktVulns(dir, ['--db', 'tracker.json', '--db', 'go.json', ...flags, target]))
+    .stdout;
+}
+
+test('an SBOM that others attach makes no Go module one of Debian', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  const claim = await writeClaim(dir.path);
   const store = await openStore(join(dir.path, 'store'));
   const platform = { os: 'linux', architecture: 'amd64' };
-  const find = async (target: string): Promise<string> =>
-    (await lktVulns(dir.path, ['--db', 'tracker.json', '--db', 'go.json', target])).stdout;
+  const find = async (target: string): Promise<string> => lookUp(dir.path, target);
   const status = 'Package: runc\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n';
   for (const [tag, entries] of [
     ['without', [osRelease()]],
@@ -316,6 +336,91 @@ test('an SBOM that others attach makes no Go module one of Debian', async () => 
   expect(await find('registry.example/without:1')).toContain('CVE-2025-31133');
   expect(await find('registry.example/with:1')).not.toContain('CVE-2025-31133');
   expect(await find('claim.json')).not.toContain('CVE-2025-31133');
+});
+
+/** Returns a rule of a policy that requires all of some keys. */
+function rule(...keys: readonly string[]): string {
+  return `{images: ["registry.example/*"], threshold: ${keys.length}, keys: [${keys.join(', ')}]}`;
+}
+
+test('an SBOM that a signer of the policy attests counts as one of lkt', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  const claim = await writeClaim(dir.path);
+  const store = await openStore(join(dir.path, 'store'));
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const signers = new Map<string, Signer>();
+  for (const name of ['release', 'other']) {
+    const key = await generateKey('');
+    await writeFile(join(dir.path, `${name}.pub`), key.publicKey);
+    await writeFile(join(dir.path, `${name}.key`), key.privateKey);
+    const secret = await readSigningKey(join(dir.path, `${name}.key`), { password: '' });
+    signers.set(name, keySigner(secret));
+  }
+  const attest = async (
+    tag: string,
+    type: string,
+    by: readonly string[],
+    about = tag,
+    document: unknown = claim,
+  ): Promise<string> => {
+    const layers = [await writeLayer(store, [osRelease(), fileEntry('tag', tag)])];
+    const subject = await writeImage(store, { config: {}, layers, platform });
+    const reference = `registry.example/${tag}:1`;
+    await store.tag(reference, subject);
+    const statement = statementAbout(
+      { name: `registry.example/${about}`, digest: subject.digest },
+      type,
+      document,
+    );
+    for (const name of by) {
+      const signer = signers.get(name);
+      if (signer === undefined) throw new Error(`no signer ${name}`);
+      await signImages(store, {
+        name: parseReference(reference),
+        signer,
+        images: [{ subject, statements: [statement] }],
+        statementsOnly: true,
+      });
+    }
+    return reference;
+  };
+  const cyclone = 'https://cyclonedx.org/bom';
+  const [one, both, moved, others] = [
+    await attest('one', cyclone, ['release']),
+    await attest('both', cyclone, ['release', 'other']),
+    await attest('moved', cyclone, ['release'], 'elsewhere'),
+    await attest('others', 'https://example.org/notes', ['release']),
+  ];
+  const isDebian = async (target: string, ...flags: readonly string[]): Promise<boolean> => {
+    const stdout = await lookUp(dir.path, target, '--fail-on', 'none', ...flags);
+    return !stdout.includes('CVE-2025-31133') && stdout.includes('2 packages looked up');
+  };
+  // Without a policy, no signer is trusted.
+  expect(await isDebian(one)).toBe(false);
+  await writeFile(join(dir.path, 'given.yml'), `signers: [${rule('release.pub')}]`);
+  expect(await isDebian(one, '--trust', 'given.yml')).toBe(true);
+  const policy = async (text: string): Promise<void> =>
+    writeFile(join(dir.path, 'trust.yml'), text);
+  await policy(`signers: [${rule('release.pub')}]`);
+  expect(await isDebian(one)).toBe(true);
+  expect(await isDebian(moved)).toBe(true);
+  expect(await isDebian(others)).toBe(false);
+  await policy(`signers: [${rule('release.pub', 'other.pub')}]`);
+  expect(await isDebian(one)).toBe(false);
+  expect(await isDebian(both)).toBe(true);
+  for (const text of [
+    `signers: [${rule('other.pub')}]`,
+    `signers: [${rule('release.pub')}, ${rule('other.pub')}]`,
+    `signers: [${rule('release.pub').replace('example/*', 'example/other')}]`,
+    `signers: [{images: ["registry.example/*"], rebuilders: {keys: [release.pub]}}]`,
+    'required: true',
+  ]) {
+    await policy(text);
+    expect(await isDebian(one), text).toBe(false);
+  }
+  await policy(`signers: [${rule('release.pub').replace('{', '{bindRepository: true, ')}]`);
+  expect(await isDebian(one)).toBe(true);
+  expect(await isDebian(moved)).toBe(false);
 });
 
 test('an SBOM that others attach to an image hides no package', async () => {

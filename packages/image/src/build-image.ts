@@ -95,7 +95,11 @@ export async function buildImage(
       ...options,
       resolvePackage: async (text) => packageImage(resolved, directories.get(text) ?? ''),
       isTrusted: true,
-      sbom: options.sbom && { known: sbomsOf(resolved.packages), ...options.sbom },
+      sbom: options.sbom && {
+        known: sbomsOf(resolved.packages),
+        signed: check && (async (source) => check.signedSboms(source)),
+        ...options.sbom,
+      },
       provenance:
         options.provenance === true
           ? { files: inputFiles(loaded), variables, trust, origin }

@@ -12,6 +12,7 @@ import {
   type SbomFormat,
   sbomIn,
   type SbomOptions,
+  type SignedSboms,
   systemSbom,
 } from './sbom.ts';
 import { CONCURRENCY } from './concurrency.ts';
@@ -41,7 +42,10 @@ export interface PlanOptions {
   /** Home directory, for sources that start with `~/`. */
   readonly homeDir?: string;
   /** Make an SBOM of the image, and store it in the image at `path`. */
-  readonly sbom?: SbomOptions & { readonly known?: KnownSboms };
+  readonly sbom?: SbomOptions & {
+    readonly known?: KnownSboms;
+    readonly signed?: SignedSboms | undefined;
+  };
   /** Pack contents for an initrd of zstd archives while unpacking layers. */
   readonly packing?: Packing;
   readonly reporter?: Reporter;
@@ -156,8 +160,8 @@ export async function planConfig(
   ];
   const sboms = async (): Promise<ReadonlyMap<SbomFormat, Buffer>> => {
     if (wanted === undefined) return new Map();
-    const { formats = ['spdx'], known = new Map() } = wanted;
-    const document = await systemSbom(store, { cache, contents }, images.all, known);
+    const { formats = ['spdx'], known = new Map(), signed } = wanted;
+    const document = await systemSbom(store, { cache, contents }, images.all, known, signed);
     return new Map(formats.map((one) => [one, sbomIn(one, document)]));
   };
   if (wanted?.path !== undefined) {

@@ -33,6 +33,9 @@ export interface SbomOptions {
 /** SBOMs of this build by image digest. */
 export type KnownSboms = ReadonlyMap<Digest, Descriptor>;
 
+/** Returns the signed SBOMs of a platform's image that the policies in force accept. */
+export type SignedSboms = (image: SourceImage) => Promise<readonly unknown[]>;
+
 /** `cache` is for documents about all images, `contents` for those about one. */
 export interface SbomCaches {
   readonly cache: ComposeCache;
@@ -55,10 +58,11 @@ export async function systemSbom(
   { cache, contents }: SbomCaches,
   images: Iterable<SourceImage>,
   known: KnownSboms,
+  signed?: SignedSboms,
 ): Promise<Buffer> {
   const found: { readonly image: SourceImage; readonly sboms: readonly StoredSbom[] }[] = [];
   for (const image of images)
-    found.push({ image, sboms: await sbomsOf(store, image.digest, known.get(image.digest)) });
+    found.push({ image, sboms: await sbomsOf(store, image, known.get(image.digest), signed) });
   const inputs = found.map(({ image, sboms }) =>
     canonicalJson([
       image.full,
@@ -95,17 +99,26 @@ export function sbomIn(format: SbomFormat, document: Buffer): Buffer {
 
 async function sbomsOf(
   store: Store,
-  image: Digest,
+  image: SourceImage,
   own: Descriptor | undefined,
+  signed: SignedSboms | undefined,
 ): Promise<readonly StoredSbom[]> {
-  if (own === undefined) return storedSboms(store, image);
+  if (own === undefined) {
+    const accepted = ((await signed?.(image)) ?? []).filter(isSpdx);
+    return storedSboms(store, image.digest, accepted);
+  }
   const read = async (): Promise<Buffer> => readAttestation(store, own);
   return [{ digest: own.digest, isForeign: false, read }];
 }
 
+/** Reports whether a document is in the form that can be merged. */
+function isSpdx(document: unknown): boolean {
+  return (document as { spdxVersion?: unknown } | null)?.spdxVersion === 'SPDX-2.3';
+}
+
 /**
- * Returns the SBOMs of an image: those of builds here, else that of its layers, and what SBOMs that
- * others attached add.
+ * Returns the SBOMs of an image: those of builds here and signed ones, else that of its layers, and
+ * what SBOMs that others attached add.
  */
 async function imageSboms(
   store: Store,

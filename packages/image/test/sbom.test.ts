@@ -156,6 +156,31 @@ test('loses no package to an SBOM that others attached to an image', async () =>
   expect(names.filter((name) => name === 'docker.io/lkt/described:1')).toHaveLength(1);
 });
 
+test('takes a signed one as it is, instead of the layers', async () => {
+  const store = await tempStore();
+  const digest = await image(store, [
+    { 'etc/': '', 'etc/os-release': 'ID=alpine\n', 'lib/apk/db/installed': APK },
+  ]);
+  const { descriptor } = await loadImage(store, digest, PLATFORM);
+  const document = spdxOf({
+    image: imageComponent('team/app', descriptor.digest, PLATFORM),
+    contents: [{ component: debComponent({ name: 'bash', version: '1', architecture: 'amd64' }) }],
+    generatedFrom: [],
+    buildTools: [],
+  });
+  // The same document beside the image counts once.
+  await store.addReferrer(await writeSbom(store, descriptor, document));
+  const text = `services: [{name: one, image: "team/app:1@${digest}"}]`;
+  const names = async (...signed: readonly unknown[]): Promise<readonly string[]> => {
+    const made = await compose(store, text, { signed: async () => signed });
+    const { packages } = JSON.parse(made.sbom().toString()) as SpdxDocument;
+    return packages.map(({ name }) => name);
+  };
+  expect(await names()).toEqual(expect.arrayContaining(['bash', 'musl']));
+  expect(await names({ bomFormat: 'CycloneDX' })).toEqual(await names());
+  expect(await names(document)).toEqual(['bash', 'system', 'team/app']);
+});
+
 test('is in the image if requested', async () => {
   const store = await tempStore();
   const text = await config(store);

@@ -21,6 +21,7 @@ export {
   type TrustPolicy,
   type Verdict,
 } from './policy/policy.ts';
+export { signedSboms } from './policy/signed-documents.ts';
 export { describePredicate } from './policy/predicates.ts';
 export { parseRefPattern, type RefPattern } from './verify/ref-pattern.ts';
 export {

@@ -6,6 +6,7 @@ import type { Ecosystem, Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { platformFlag } from '../flags/platform.ts';
+import { type TrustFlags, trustFlags } from '../flags/trust.ts';
 import { columns, counted, section } from '../output/lines.ts';
 import { printable } from '../output/printable.ts';
 import { subjectsOf } from '../targets/sboms.ts';
@@ -31,7 +32,7 @@ interface Result {
   readonly updates?: readonly PackageUpdate[];
 }
 
-interface Settings {
+interface Settings extends TrustFlags {
   readonly db: string[] | undefined;
   readonly 'fail-on': (typeof THRESHOLDS)[number];
   readonly platform: string;
@@ -66,6 +67,7 @@ export class Vulns extends LktCommand {
       default: 'low',
     }),
     ...platformFlag,
+    ...trustFlags,
     sarif: valueFlag('FILE', 'also write SARIF, for code hosts'),
     'security-archive': switchFlag(
       "list packages with an update in Debian's signed archive instead, without a database",
@@ -97,7 +99,7 @@ export class Vulns extends LktCommand {
     settings: Settings,
   ): Promise<Result> {
     const { platform } = settings;
-    const { subjects, ...found } = await subjectsOf(session, targets, platform);
+    const { subjects, ...found } = await subjectsOf(session, targets, settings);
     const all = distinct(subjects.flatMap((subject) => subject.packages));
     if (settings.update) await updateDatabases(session, ecosystemsOf(all));
     const [, architecture = ''] = platform.split('/');
@@ -125,7 +127,7 @@ export class Vulns extends LktCommand {
   ): Promise<Result> {
     const { AdvisoryIndex, evaluate, failing } = await import('@lkt/vulns');
     const statements = await vexStatements(session, settings.vex);
-    const { subjects, ...found } = await subjectsOf(session, targets, settings.platform);
+    const { subjects, ...found } = await subjectsOf(session, targets, settings);
     const packages = subjects.flatMap((subject) => subject.packages);
     const all = distinct(packages);
     const wanted = ecosystemsOf(all);

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import { readJson } from '@lkt/core';
+import type { NamedImage } from '@lkt/sign';
 import type { SbomDocument, SbomPackages, Subject } from '@lkt/vulns';
 import { referencesOf } from './audited-images.ts';
 import { parseJsonFile } from '../session/json-file.ts';
 import { statOf } from '../session/paths.ts';
+import type { TrustFlags } from '../flags/trust.ts';
 import type { Session } from '../session/session.ts';
 import { imageInStore } from './store-image.ts';
+import type { TargetVerifier } from './target-verifier.ts';
 
 /** The packages of targets, and their components that cannot be looked up. */
 export interface Subjects extends Omit<SbomPackages, 'packages'> {
@@ -15,20 +18,28 @@ export interface Subjects extends Omit<SbomPackages, 'packages'> {
 /**
  * Returns the packages of targets by their SBOMs: JSON files, or the images of package directories,
  * image configs and references in the store. Images are inspected too; warns of an SBOM that lacks
- * packages in the image's layers.
+ * packages in the image's layers. A signed SBOM that the target's policies accept counts as one of
+ * lkt.
  * @throws NOT_FOUND, CONFIG_INVALID, PIN_MISSING
  */
 export async function subjectsOf(
   session: Session,
   targets: readonly string[],
-  platform: string,
+  { platform, ...flags }: TrustFlags & { readonly platform: string },
 ): Promise<Subjects> {
+  const { TargetVerifier } = await import('./target-verifier.ts');
+  const verifier = new TargetVerifier(session, { ...flags, offline: true, local: true }, undefined);
   const { missingIn, parseSbom, parseSboms } = await import('@lkt/vulns');
   const subjects: Subject[] = [];
   const uncovered = new Set<string>();
   const unidentified = new Set<string>();
   for (const target of targets) {
-    for (const { name, images, documents, inspected } of await sbomsOf(session, target, platform)) {
+    for (const { name, images, documents, inspected } of await sbomsOf(
+      session,
+      target,
+      platform,
+      verifier,
+    )) {
       const layers = inspected === undefined ? undefined : parseSbom(inspected, name);
       const sbom = parseSboms(documents, name, layers);
       const missing =
@@ -70,13 +81,18 @@ async function sbomsOf(
   session: Session,
   target: string,
   platform: string,
+  verifier: TargetVerifier,
 ): Promise<readonly TargetSbom[]> {
   const path = resolve(session.environment.cwd, target);
   if (target.endsWith('.json') && (await statOf(path))?.isFile() === true)
     return [{ name: target, images: [], documents: [own(await parseJsonFile(path, target))] }];
   const sboms: TargetSbom[] = [];
   for (const reference of await referencesOf(session, target))
-    sboms.push(await imageSbom(session, reference, platform));
+    sboms.push(
+      await imageSbom(session, reference, platform, async (image) =>
+        verifier.signedSboms(target, image),
+      ),
+    );
   return sboms;
 }
 
@@ -89,6 +105,7 @@ async function imageSbom(
   session: Session,
   reference: string,
   platformText: string,
+  signedSboms: (image: NamedImage) => Promise<readonly unknown[]>,
 ): Promise<TargetSbom> {
   const { familiarReference, loadImage, parsePlatform } = await import('@lkt/oci');
   const { describeImage, imageComponent, spdxOf } = await import('@lkt/attest');
@@ -101,7 +118,8 @@ async function imageSbom(
   const component = imageComponent(name, digest, platform);
   const images = [name, reference, component.purl ?? ''];
   const documents: SbomDocument[] = [];
-  for (const { digest: sbom, isForeign, read } of await storedSboms(store, digest))
+  const signed = await signedSboms({ ...source, digest });
+  for (const { digest: sbom, isForeign, read } of await storedSboms(store, digest, signed))
     documents.push({
       document: readJson(await read(), (value) => value, {
         code: 'IMAGE_INVALID',

@@ -50,21 +50,42 @@ export class TargetVerifier {
    */
   async verify(target: string): Promise<readonly ImageReport[]> {
     const { environment, signal } = this.#session;
-    const { cwd } = environment;
-    const path = resolve(cwd, target);
-    const kind = await kindOf(path, target);
+    const kind = await kindOf(resolve(environment.cwd, target), target);
     if (kind === 'config') return this.#config(target);
     const image = await (kind === 'package' ? this.#package(target) : this.#image(target));
     const options = await this.#trust;
-    const policies =
-      this.#only === undefined
-        ? ((await options.policies?.(kind === 'package' ? [cwd, dirname(path)] : [cwd])) ?? [])
-        : [this.#only];
+    const policies = this.#only === undefined ? await this.#policiesAt(target) : [this.#only];
     const { located, all } = await this.#inCollection(image, policies);
     if (all.length === 0) throw uncovered(target);
     const evaluation = { signal, readAll: this.#flags.all };
     const report = await verifyImageReport(located, all, options.sources, evaluation);
     return [{ ...report, reference: familiarReference(image) }];
+  }
+
+  /**
+   * Returns the SBOMs of an image of a target that are signed as its policies require for the
+   * image, by the signatures in the store.
+   * @throws LktError CONFIG_INVALID, IO_FAILED
+   */
+  async signedSboms(target: string, image: NamedImage): Promise<readonly unknown[]> {
+    const { collectFromStore, signedSboms } = await import('@lkt/sign');
+    const store = await this.#session.findStore();
+    const collected = store && (await collectFromStore(store, image.digest));
+    if (collected === undefined || collected.items.length === 0) return [];
+    const { cwd } = this.#session.environment;
+    const isConfig = (await kindOf(resolve(cwd, target), target)) === 'config';
+    const policies = await (isConfig ? this.policies(target) : this.#policiesAt(target));
+    const { located, all } = await this.#inCollection(image, policies);
+    return signedSboms(located, all, collected);
+  }
+
+  /** Returns the policies for a package directory or an image. */
+  async #policiesAt(target: string): Promise<readonly TrustPolicy[]> {
+    const { cwd } = this.#session.environment;
+    const path = resolve(cwd, target);
+    const isPackage = (await kindOf(path, target)) === 'package';
+    const { policies } = await this.#trust;
+    return (await policies?.(isPackage ? [cwd, dirname(path)] : [cwd])) ?? [];
   }
 
   /**

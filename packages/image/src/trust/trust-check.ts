@@ -12,9 +12,16 @@ import {
   type ReferenceProblem,
   type Workspace,
 } from '@lkt/pkg';
-import type { NamedImage, PolicyResult, TrustPolicy } from '@lkt/sign';
+import {
+  collectFromStore,
+  type NamedImage,
+  type PolicyResult,
+  signedSboms,
+  type TrustPolicy,
+} from '@lkt/sign';
+import type { SourceImage } from '../tree/source-image.ts';
 import type { TrustCheckOptions, TrustedImage } from './check-images.ts';
-import { CollectionPolicies } from './collection-policy.ts';
+import { CollectionPolicies, withCollection } from './collection-policy.ts';
 import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
 
 /** Images that are checked at once. Checking mostly waits for registries. */
@@ -97,6 +104,17 @@ export class TrustCheck {
     const { digest, ...name } = reference ?? parseReference(text);
     if (digest !== undefined) return { ...name, digest };
     throw failure(query, missingPin(name));
+  }
+
+  /** Returns the signed SBOMs of a platform's image that the policies accept, from the store. */
+  async signedSboms({ label, digest }: SourceImage): Promise<readonly unknown[]> {
+    if (label.startsWith('@')) return [];
+    const name = parseReference(label);
+    const located = { ...this.#workspace.locate(name), digest };
+    const own = await this.#collections.of(this.#workspace.find(name));
+    const policies = withCollection(this.gate.policies, own, located);
+    const collected = await collectFromStore(this.#images.store, digest);
+    return signedSboms(located, policies, collected);
   }
 
   #isOfWorkspace({ text, reference }: ImageQuery): boolean {

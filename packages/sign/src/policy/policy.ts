@@ -119,8 +119,7 @@ export function evaluatePolicy(
   const rebuilders: SignerId[] = [];
   const elsewhere: string[] = [];
   for (const rule of rules) {
-    const bound =
-      rule.bindRepository === true ? signatures.filter((one) => isFor(one, image)) : signatures;
+    const bound = boundTo(rule, image, signatures);
     const unbound = signatures.filter((one) => !bound.includes(one));
     elsewhere.push(...unbound.map(describeRepository));
     for (const [requirement, candidates, counted, did] of [
@@ -152,6 +151,33 @@ export function evaluatePolicy(
     accepted: false,
     reasons: [...reasons, ...[...new Set(elsewhere), ...others, ...rejected].toSorted()],
   };
+}
+
+/**
+ * Reports whether statements about an image are signed as a policy requires for the image itself;
+ * undefined if no rule for it names signers, and none is required.
+ */
+export function isSignedAs(
+  policy: TrustPolicy,
+  image: NamedImage,
+  statements: readonly VerifiedSignature[],
+): boolean | undefined {
+  const rules = rulesFor(policy, image);
+  const verdicts = rules.flatMap(({ signers, ...rule }) => {
+    if (signers === undefined) return [];
+    return [distinct(signers, boundTo(rule, image, statements)).length >= signers.threshold];
+  });
+  if (verdicts.length > 0) return !verdicts.includes(false);
+  return isRequired(policy, image) && rules.length === 0 ? false : undefined;
+}
+
+/** Returns the signatures that a rule counts for an image. */
+function boundTo(
+  { bindRepository = false }: Pick<TrustRule, 'bindRepository'>,
+  image: Reference,
+  signatures: readonly VerifiedSignature[],
+): readonly VerifiedSignature[] {
+  return bindRepository ? signatures.filter((one) => isFor(one, image)) : signatures;
 }
 
 function isFor({ repositories }: VerifiedSignature, image: Reference): boolean {
