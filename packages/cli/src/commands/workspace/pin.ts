@@ -19,7 +19,7 @@ export class Pin extends LktCommand {
     'Pin images: write their tags and digests into the files that name them';
   static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them, or into the lock file of a config (x.lock.yml of x.yml). An image of a registry gets the digest of its tag there, with --offline in the store; later only --update changes it.
 
-With --check, lists what would change, as "file:line: from -> to", and exits with 1 if anything would. Builds and writes nothing, and asks registries only with --update. "…" is a digest that only a build or a registry supplies. For a package that is not built, only the tag is compared.`;
+With --check, lists what would change, as "file:line: from -> to", and exits with 1 if anything would. Builds and writes nothing, and asks registries only with --update. Verifies no signatures: use "lkt verify". "…" is a digest that only a build or a registry supplies. For a package that is not built, only the tag is compared.`;
   static override examples = ['<%= config.bin %> pin', '<%= config.bin %> pin --check'];
   static override args = {
     config: optionalArgs(
