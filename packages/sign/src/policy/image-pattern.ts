@@ -94,14 +94,12 @@ export function isRepository(name: string, image: Pick<Reference, 'domain' | 'pa
 }
 
 /**
- * Normalises a registry name: letter case, zeros before the port, the default https port, and
- * Docker Hub's aliases.
+ * Normalises a registry name as its URL does: letter case, forms of an IP address, zeros before the
+ * port, the default https port. Also replaces Docker Hub's aliases.
  */
 function registryOf(domain: string = DOCKER_HUB): string {
-  const name = domain
-    .toLowerCase()
-    .replace(/:0+(?=\d+$)/, ':')
-    .replace(/:443$/, '');
+  // A name that makes no URL cannot be contacted either.
+  const name = URL.parse(`https://${domain}`)?.host ?? domain.toLowerCase();
   return ['index.docker.io', 'registry-1.docker.io'].includes(name) ? DOCKER_HUB : name;
 }
 
