@@ -25,6 +25,7 @@ import { imageStatement } from './provenance.ts';
 import { SBOM_SUFFIXES } from './sbom.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import type { ComposedImage } from './built-image.ts';
+import { checkContainers } from './tree/check-containers.ts';
 import { allowancesOf } from './tree/allowances.ts';
 import { missingKeys } from './tree/files.ts';
 import { ImageCaches } from './image-caches.ts';
@@ -67,6 +68,7 @@ export async function composeConfig(
   for (;;) {
     try {
       const plan = await planImage(config, { ...options, caches, ...packing });
+      const unusable = checkContainers(plan);
       await using stack = new AsyncDisposableStack();
       const auditing = options.audit?.run(plan.images);
       // Awaited after writing, so that an error of the build comes first.
@@ -86,7 +88,7 @@ export async function composeConfig(
         audit,
         minimumMemory: initrd?.minimumMemory,
         pcr11: uki?.pcr11,
-        warnings: missingKeys(config, plan.root),
+        warnings: [...missingKeys(config, plan.root), ...unusable],
         allowances: await allowancesOf(plan.root),
         services: config.services.map(({ name }) => name),
         ports: plan.ports,

@@ -17,7 +17,12 @@ import {
 } from './sbom.ts';
 import { CONCURRENCY } from './concurrency.ts';
 import { type BootLoader, loadBootLoader } from './tree/boot-loader.ts';
-import { CONFIG_SEGMENT, containerParts, memoryPart } from './tree/containers.ts';
+import {
+  CONFIG_SEGMENT,
+  containerParts,
+  memoryPart,
+  type PlacedContainer,
+} from './tree/containers.ts';
 import { fileParts } from './tree/files.ts';
 import { initParts } from './tree/init.ts';
 import { type Kernel, loadKernel } from './tree/kernel.ts';
@@ -67,6 +72,8 @@ export interface Plan {
   readonly kernel?: Kernel;
   readonly bootLoader?: BootLoader;
   readonly root: Root;
+  /** In the order of the sections. */
+  readonly containers: readonly PlacedContainer[];
   /** All images that it is made from. */
   readonly images: readonly SourceImage[];
   /** Ports on which the services listen. */
@@ -151,11 +158,14 @@ export async function planConfig(
     config.bootLoader === undefined ? undefined : await loadBootLoader(config.bootLoader, images);
   // LinuxKit's order, in which later parts override earlier ones.
   const files = await fileParts(config, homeDir);
+  const inits = await initParts(config, images);
+  const volumes = await volumeParts(config, images);
+  const bundles = await containerParts(config, images);
   const parts: Part[] = [
     ...(kernel?.part === undefined ? [] : [kernel.part]),
-    ...(await initParts(config, images)),
-    ...(await volumeParts(config, images)),
-    ...(await containerParts(config, images)),
+    ...inits,
+    ...volumes,
+    ...bundles.parts,
     ...files,
   ];
   const sboms = async (): Promise<ReadonlyMap<SbomFormat, Buffer>> => {
@@ -190,6 +200,7 @@ export async function planConfig(
     kernel,
     bootLoader,
     root,
+    containers: bundles.containers,
     images: [...images.all],
     ports: await servicePorts(config, images),
     manifest: manifestOf(root),

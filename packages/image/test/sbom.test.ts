@@ -34,10 +34,13 @@ async function config(store: Store): Promise<string> {
   return `services:
   - name: one
     image: lkt/described:1@${described}
+    command: [/a]
   - name: two
     image: other/alpine:1@${alpine}
+    command: [/a]
   - name: three
     image: other/alpine:1@${alpine}
+    command: [/a]
 `;
 }
 

@@ -37,7 +37,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
     write(`pkg/${name}/build.yml`, `org: acme\nimage: ${name}\narches: [amd64]\n`);
   write('pkg/kernel/Dockerfile', 'FROM scratch\nCOPY kernel /kernel\n');
   cpSync(`${tiny.prefix}-kernel`, at('pkg/kernel/kernel'));
-  write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nEXPOSE 8080\n');
+  write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nCMD ["/page"]\nEXPOSE 8080\n');
   write('pkg/web/page', 'first');
   write('.gitignore', '.bin/\n.store\n.runtime\n');
   const calls = at('.bin/calls');

@@ -1,6 +1,6 @@
 import type { Digest } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
-import type { ServiceDependency } from '@lkt/pkg';
+import type { ServiceDependency, Settings } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
 import {
   guestFeatures,
@@ -25,16 +25,28 @@ import type { SourceImage, SourceImages } from './source-image.ts';
  */
 export const CONFIG_SEGMENT = 'config';
 
+/** A container with its merged settings, and where its files are in the composed image. */
+export interface PlacedContainer {
+  readonly container: Container;
+  readonly section: Section;
+  readonly settings: Settings;
+  /** Root file system of its image. */
+  readonly rootfs: RawPath;
+}
+
+/** The bundles of all containers. */
+interface Bundles {
+  readonly parts: readonly Part[];
+  readonly containers: readonly PlacedContainer[];
+}
+
 /**
  * Returns the bundles of all containers: `containers/SECTION/NAME` with `config.json`,
  * `runtime.json` and the root file system. That is in `rootfs` if it is read-only and has all mount
  * points, else in `lower`, with an overlay on `rootfs`. Bundles of the same image share the first
  * one's files.
  */
-export async function containerParts(
-  config: SystemConfig,
-  images: SourceImages,
-): Promise<readonly Part[]> {
+export async function containerParts(config: SystemConfig, images: SourceImages): Promise<Bundles> {
   const features = await initFeatures(config, images);
   if (config.layout !== undefined) requireLayout(config.layout, features);
   const bundler = new Bundler(config, images, features);
@@ -47,7 +59,7 @@ export async function containerParts(
     }
   }
   checkOrder(bundler.after);
-  return parts;
+  return { parts, containers: bundler.containers };
 }
 
 async function initFeatures(
@@ -71,6 +83,7 @@ class Bundler {
   readonly #isLocked: boolean;
   /** Dependencies by service. */
   readonly after = new Map<string, readonly ServiceDependency[]>();
+  readonly containers: PlacedContainer[] = [];
 
   constructor(config: SystemConfig, images: SourceImages, features: ReadonlySet<string>) {
     this.#images = images;
@@ -100,6 +113,7 @@ class Bundler {
       isReadonly && (!this.#isLocked || hasMountPoints(await source.tree(), mountsIn(spec)));
     const rootfs = first ?? `${dir}/${isAlone ? 'rootfs' : 'lower'}`;
     this.#rootfs.set(source.digest, rootfs);
+    this.containers.push({ container, section, settings, rootfs });
 
     const files = new MemoryEntries()
       .directory('containers')
