@@ -74,6 +74,8 @@ export interface Plan {
   readonly root: Root;
   /** In the order of the sections. */
   readonly containers: readonly PlacedContainer[];
+  /** Before a container starts, nothing changes the files of its image. */
+  readonly isSealed: boolean;
   /** All images that it is made from. */
   readonly images: readonly SourceImage[];
   /** Ports on which the services listen. */
@@ -201,6 +203,7 @@ export async function planConfig(
     bootLoader,
     root,
     containers: bundles.containers,
+    isSealed: bundles.isSealed,
     images: [...images.all],
     ports: await servicePorts(config, images),
     manifest: manifestOf(root),

@@ -145,7 +145,7 @@ export function settingError(
 }
 
 /** Returns the image of a container as written, without its digest. */
-function imageName({ image }: Container): string {
+export function imageName({ image }: Container): string {
   return image.text.replace(/@.*$/, '');
 }
 

@@ -45,6 +45,14 @@ export function locksRoot(features: ReadonlySet<string>): boolean {
 }
 
 /**
+ * Reports whether nothing in the guest changes the files of an image before its container starts:
+ * init locks the root, and the runtime is one of lkt's, which name their features too.
+ */
+export function isSealed(features: ReadonlySet<string>): boolean {
+  return locksRoot(features) && features.has('seccomp');
+}
+
+/**
  * Checks that the guest supports all features of a container; an init silently ignores unknown
  * fields.
  * @throws LktError UNSUPPORTED at the field, or at the container if its label has it

@@ -33,6 +33,17 @@ export function containerMounts(
     .map(([, mount]) => mount);
 }
 
+/** Returns where something is mounted in a container, by the runtime or by init. */
+export function mountPoints(settings: Settings): readonly string[] {
+  const { tmpfs = [], binds = [], mounts = [], runtime } = settings;
+  const relative = (runtime?.mounts ?? []).filter(
+    ({ destination }) => !destination.startsWith('/'),
+  );
+  return [...defaults(false), ...relative, ...tmpfs, ...binds, ...mounts]
+    .map(({ destination }) => destination)
+    .toSorted();
+}
+
 /** Formats a mount (runtime-spec, config.md, "Mounts"). */
 export function mountJson(mount: Omit<Mount, 'at'>): GoValue {
   const { destination, type, source, options, uidMappings, gidMappings } = mount;

@@ -4,6 +4,7 @@ import type { ServiceDependency, Settings } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
 import {
   guestFeatures,
+  isSealed,
   locksRoot,
   requireFeatures,
   requireLayout,
@@ -38,6 +39,8 @@ export interface PlacedContainer {
 interface Bundles {
   readonly parts: readonly Part[];
   readonly containers: readonly PlacedContainer[];
+  /** Before a container starts, nothing changes the files of its image. */
+  readonly isSealed: boolean;
 }
 
 /**
@@ -59,7 +62,7 @@ export async function containerParts(config: SystemConfig, images: SourceImages)
     }
   }
   checkOrder(bundler.after);
-  return { parts, containers: bundler.containers };
+  return { parts, containers: bundler.containers, isSealed: isSealed(features) };
 }
 
 async function initFeatures(
