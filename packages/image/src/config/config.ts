@@ -83,6 +83,10 @@ export interface Volume {
 const MAX_COMMAND_LINE_LENGTH = 2047;
 
 const COMMAND_LINE = text().transform((line, at) => {
+  if (line.includes('\0'))
+    throw at.error('the command line contains a NUL, where Linux ends it', {
+      fix: 'remove "\\0"',
+    });
   const length = Buffer.byteLength(line);
   if (length > MAX_COMMAND_LINE_LENGTH)
     throw at.error(

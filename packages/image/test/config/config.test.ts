@@ -99,6 +99,7 @@ describe('parseConfig reports position and problem', () => {
     ['files: [{path: ../a, contents: b}]', '"../a" is not a path in the image'],
     ['files: [{path: /, contents: b}]', '"/" is not a path in the image'],
     ['files: [{path: a//b, contents: b}]', '"a//b" is not a path in the image'],
+    ['kernel: {cmdline: "a\\0b"}', 'kernel.cmdline: the command line contains a NUL'],
     ['trust: {orgs: [a]}', 'unknown key "orgs" in trust'],
   ])('%j', (text, message) => {
     expect(() => parse(text)).toThrow(LktError);
