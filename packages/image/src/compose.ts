@@ -27,7 +27,7 @@ import type { ComposeOptions } from './compose-options.ts';
 import type { ComposedImage } from './built-image.ts';
 import { checkContainers } from './tree/check-containers.ts';
 import { allowancesOf } from './tree/allowances.ts';
-import { missingKeys } from './tree/files.ts';
+import { hiddenFiles, missingKeys } from './tree/files.ts';
 import { ImageCaches } from './image-caches.ts';
 
 /**
@@ -69,6 +69,7 @@ export async function composeConfig(
     try {
       const plan = await planImage(config, { ...options, caches, ...packing });
       const unusable = checkContainers(plan);
+      const hidden = plan.isSealed ? hiddenFiles(config) : [];
       await using stack = new AsyncDisposableStack();
       const auditing = options.audit?.run(plan.images);
       // Awaited after writing, so that an error of the build comes first.
@@ -88,7 +89,7 @@ export async function composeConfig(
         audit,
         minimumMemory: initrd?.minimumMemory,
         pcr11: uki?.pcr11,
-        warnings: [...missingKeys(config, plan.root), ...unusable],
+        warnings: [...missingKeys(config, plan.root), ...unusable, ...hidden],
         allowances: await allowancesOf(plan.root),
         services: config.services.map(({ name }) => name),
         ports: plan.ports,

@@ -86,6 +86,20 @@ export function missingKeys({ files }: SystemConfig, { entries }: Root): readonl
   });
 }
 
+/** Directories over which lkt/init mounts file systems in memory. */
+const IN_MEMORY: readonly string[] = ['run', 'tmp', 'var'];
+
+/** Returns a warning for each entry of `files` that a file system of lkt/init hides at boot. */
+export function hiddenFiles({ files }: SystemConfig): readonly string[] {
+  return files.flatMap(({ path, at }) => {
+    const top = path.split('/')[0] ?? '';
+    if (!IN_MEMORY.includes(top)) return [];
+    const { line, column } = at.position;
+    const what = `a file system in memory, which lkt/init mounts on /${top}, hides /${fromRaw(path)}`;
+    return [`${at.file.path}:${line}:${column}: ${what}`];
+  });
+}
+
 async function entriesOf(
   file: FileEntry,
   config: SystemConfig,
