@@ -20,7 +20,7 @@ export function readPlainDirectory(root: string, dirs: readonly string[]): Repos
   const files = new Map<string, GitFile>();
   const trees = new Map<string, string>();
   for (const path of new Set(dirs.map(pathOf))) {
-    const inside = filesBelow(root, path);
+    const inside = filesBelow(root, path, { skipped: SKIPPED, bytesLeft: Infinity });
     for (const file of inside) files.set(file.path, file);
     if (inside.length > 0) trees.set(path, treeIdBelow(inside, path));
   }
@@ -42,7 +42,44 @@ function treeIdBelow(files: readonly GitFile[], path: string): string {
   return gitTreeId(files.map((file) => ({ ...file, path: file.path.slice(skip) })));
 }
 
-function filesBelow(root: string, path: string): readonly GitFile[] {
+/** Hashes directories with all their files, until it has read too much. */
+export class WholeDirectories {
+  readonly #trees = new Map<string, string | undefined>();
+  readonly #limit: Limit;
+
+  /** @param maxBytes of all directories together; a file without content counts too */
+  constructor(maxBytes: number) {
+    this.#limit = { skipped: new Set(), bytesLeft: maxBytes };
+  }
+
+  /**
+   * Returns the tree id that a commit of all files would give an absolute directory, once read also
+   * after a change. Undefined if a file is unreadable, or neither a file, a link nor a directory,
+   * or if that would be too many bytes.
+   */
+  tree(dir: string): string | undefined {
+    if (!this.#trees.has(dir)) this.#trees.set(dir, this.#read(dir));
+    return this.#trees.get(dir);
+  }
+
+  #read(dir: string): string | undefined {
+    try {
+      return gitTreeId(filesBelow(dir, '', this.#limit));
+    } catch (error) {
+      if (error instanceof LktError) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Bounds of reading a directory. */
+interface Limit {
+  /** Names of files and directories that are left out. */
+  readonly skipped: ReadonlySet<string>;
+  bytesLeft: number;
+}
+
+function filesBelow(root: string, path: string, limit: Limit): readonly GitFile[] {
   const dir = absoluteOf(root, path);
   let names: readonly Buffer[];
   try {
@@ -51,20 +88,26 @@ function filesBelow(root: string, path: string): readonly GitFile[] {
     throw new LktError('IO_FAILED', `cannot read ${dir.toString()}`, { cause });
   }
   return names.flatMap((name) => {
-    if (SKIPPED.has(name.toString())) return [];
+    if (limit.skipped.has(name.toString())) return [];
     const text = name.toString('latin1');
-    return entryAt(root, path === '' ? text : `${path}/${text}`);
+    return entryAt(root, path === '' ? text : `${path}/${text}`, limit);
   });
 }
 
 /** Names that no collection has: data of git, and dependencies installed by npm. */
 const SKIPPED: ReadonlySet<string> = new Set(['.git', 'node_modules']);
 
-function entryAt(root: string, path: string): readonly GitFile[] {
+/** Bytes that an entry counts besides its content. */
+const ENTRY_BYTES = 512;
+
+function entryAt(root: string, path: string, limit: Limit): readonly GitFile[] {
   const absolute = absoluteOf(root, path);
   try {
     const stats = lstatSync(absolute);
-    if (stats.isDirectory()) return filesBelow(root, path);
+    const bytes = ENTRY_BYTES + (stats.isFile() ? stats.size : 0);
+    if (bytes > limit.bytesLeft) throw new LktError('UNSUPPORTED', `${root} has too many bytes`);
+    limit.bytesLeft -= bytes;
+    if (stats.isDirectory()) return filesBelow(root, path, limit);
     if (stats.isSymbolicLink()) {
       const target = readlinkSync(absolute, { encoding: 'buffer' });
       return [{ path, mode: '120000', id: objectId('sha1', 'blob', target) }];

@@ -37,10 +37,10 @@ export type { BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
 export { type CollectionChanges, compareCollection } from './workspace/compare-collection.ts';
+export { WORKSPACE_FILE } from './workspace/find-workspace.ts';
 export { type Collection, COLLECTION_FILE } from './workspace/collection.ts';
 export {
   type CollectionSource,
-  WORKSPACE_FILE,
   parseWorkspaceFile,
   readWorkspaceFile,
   workspaceSchema,

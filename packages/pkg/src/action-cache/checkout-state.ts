@@ -1,15 +1,22 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, sep } from 'node:path';
-import { type Environment, findTopWithoutGit, isUnder, readWorkTree } from '@lkt/git/work-tree';
-import { readPlainDirectory } from '@lkt/git/plain';
+import { readPlainDirectory, WholeDirectories } from '@lkt/git/plain';
+import {
+  type Environment,
+  findTopWithoutGit,
+  isOutside,
+  isUnder,
+  readWorkTree,
+} from '@lkt/git/work-tree';
 import { combineTrees } from '../sources/combine-trees.ts';
+import { workspaceRoot } from '../workspace/find-workspace.ts';
 import { BUILD_YML, matchingDirs, ownDirs } from '../workspace/package-dirs.ts';
 
 /** The directories whose packages make a workspace. */
 export interface WorkspaceDirs {
   /** The directory that the workspace was opened from. */
   readonly start: string;
-  /** The directory of lkt.yml, else the top of the work tree. */
+  /** As `workspaceRoot`. */
   readonly root: string;
   /** `packages` of lkt.yml. */
   readonly patterns?: readonly string[] | undefined;
@@ -20,10 +27,10 @@ export interface WorkspaceDirs {
   }[];
 }
 
-/** The package directories of a work tree. */
+/** The package directories of a work tree, or of a workspace outside git. */
 export interface Checkout extends WorkspaceDirs {
-  /** The top directory of the git work tree. */
-  readonly top: string;
+  /** The top directory of the git work tree; undefined outside git. */
+  readonly top: string | undefined;
   /** The package directories that the workspace finds without being asked for them. */
   readonly packages: readonly string[];
 }
@@ -37,7 +44,8 @@ export type Trees = Readonly<Record<string, Tree>>;
 /**
  * The git tree ids of a directory: in HEAD, and after a space as a commit of all changes would have
  * it. Then the paths that git does not track, each after a space: the hash of a changed directory
- * depends on their order. In a collection, only the id of its files.
+ * depends on their order. In a collection, only the id of its files;
+ * outside git, of all files, empty if that would read too much.
  */
 type Tree = string;
 
@@ -51,11 +59,12 @@ export interface CheckoutState {
  * Larger changes are not tracked: reading them would take longer than the action that the cache
  * skips.
  */
-const MAX_CHANGED_BYTES = 16 * 2 ** 20;
+export const MAX_CHANGED_BYTES: number = 16 * 2 ** 20;
 
 /**
  * Returns the state of a checkout, or undefined if a source directory lies outside the work tree,
- * or if only git itself could tell, as for changed files that it may convert.
+ * or if only git itself could tell, as for changed files that it may convert. Outside git, contents
+ * are compared and not times, and a workspace with collections has no state.
  * @param workspace as it was opened
  * @param dirs absolute source directories of the packages, without symlinks
  */
@@ -64,15 +73,16 @@ export function checkoutState(
   dirs: readonly string[],
   env: Environment,
 ): CheckoutState | undefined {
-  const top = findTopWithoutGit(realpathSync(workspace.start), env);
-  if (top === undefined) return undefined;
+  const { start, root, patterns, collections } = workspace;
+  const own = { start, root, patterns, collections };
+  const top = findTopWithoutGit(realpathSync(start), env);
+  if (top === undefined) return outsideState(own, dirs);
   const plain = dirs.filter((dir) => workspace.collections.some((one) => isBelow(dir, one.root)));
   const paths = [...new Set(dirs)]
     .filter((dir) => !plain.includes(dir))
     .map((dir) => relative(top, dir));
   if (paths.some((path) => path === '..' || path.startsWith(`..${sep}`))) return undefined;
-  const { start, root, patterns, collections } = workspace;
-  return stateOf({ start, root, patterns, collections }, top, [...paths, ...plain], env);
+  return stateOf(own, top, [...paths, ...plain], env);
 }
 
 /** Returns the states of these source directories alone; undefined if one has no files. */
@@ -98,7 +108,7 @@ function treeAt(
   { checkout: { top }, trees }: CheckoutState,
   dir: string,
 ): readonly [key: string, tree: Tree] {
-  const key = trees[dir] === undefined ? relative(top, dir) : dir;
+  const key = trees[dir] === undefined && top !== undefined ? relative(top, dir) : dir;
   return [key, trees[key] ?? ''];
 }
 
@@ -112,9 +122,10 @@ export function currentTrees(
   keys: readonly string[],
   env: Environment,
 ): Trees | undefined {
-  const { start, top, packages } = checkout;
-  if (findTopWithoutGit(realpathSync(start), env) !== top) return undefined;
-  const now = stateOf(checkout, top, keys, env);
+  const { start, root, top, packages } = checkout;
+  const from = realpathSync(start);
+  if (findTopWithoutGit(from, env) !== top || workspaceRoot(from, top) !== root) return undefined;
+  const now = top === undefined ? outsideState(checkout, keys) : stateOf(checkout, top, keys, env);
   const isSame = now?.checkout.packages.join('\0') === packages.join('\0');
   return isSame ? now?.trees : undefined;
 }
@@ -136,6 +147,21 @@ function stateOf(
   return {
     checkout: { ...workspace, top, packages: sources.packages },
     trees: { ...sources.trees, ...plainTreesOf(workspace, plain) },
+  };
+}
+
+/** Returns undefined if one of the directories may be in a repository, and with collections. */
+function outsideState(
+  workspace: WorkspaceDirs,
+  dirs: readonly string[],
+): CheckoutState | undefined {
+  const { start, root, patterns, collections } = workspace;
+  const keys = [...new Set(dirs)];
+  if (collections.length > 0 || ![realpathSync(start), ...keys].every(isOutside)) return undefined;
+  const whole = new WholeDirectories(MAX_CHANGED_BYTES);
+  return {
+    checkout: { ...workspace, top: undefined, packages: ownDirs(root, BUILD_YML, patterns, []) },
+    trees: Object.fromEntries(keys.map((dir) => [dir, whole.tree(dir) ?? ''])),
   };
 }
 

@@ -8,7 +8,7 @@ import { policyDirs, trustFileDirs } from '../workspace/trust-file.ts';
 import type { Description } from '../workspace/package-catalog.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { COLLECTION_FILE, withInner } from '../workspace/collection.ts';
-import { WORKSPACE_FILE } from '../workspace/workspace-file.ts';
+import { WORKSPACE_FILE } from '../workspace/find-workspace.ts';
 import {
   type CheckoutState,
   checkoutState,
@@ -55,6 +55,8 @@ export function recordAction<Result>(
   result: Result,
 ): CachedAction<Result> | undefined {
   if (workspace.catalog.problems.length > 0 || state === undefined) return undefined;
+  // Not every package that the action read has a hash of its files.
+  if (state.checkout.top === undefined) return undefined;
   if (!haveHashes(state, hashes)) return undefined;
   const files = unchangedFiles([...read, ...workspaceFiles(workspace)]);
   if (files === undefined) return undefined;
@@ -70,7 +72,10 @@ export function haveHashes(
 ): boolean {
   return hashes
     .entries()
-    .every(([item, { committed }]) => committed === sourceHashOf(state, sourceDirsOf(item)));
+    .every(
+      ([item, { committed, whole }]) =>
+        (committed ?? whole) === sourceHashOf(state, sourceDirsOf(item)),
+    );
 }
 
 /** Returns the states of files, or undefined if one has changed since it was read. */
@@ -86,8 +91,8 @@ export function unchangedFiles(
 }
 
 /**
- * Returns the state of the sources of packages; undefined if it cannot be tracked: outside git, or
- * with a collection in git.
+ * Returns the state of the sources of packages; undefined if it cannot be tracked: with a
+ * collection in git, or outside git with any.
  */
 export function workspaceCheckout(
   workspace: Workspace,
@@ -124,8 +129,10 @@ export function workspaceFiles({
   collections,
 }: Workspace): ReadonlyMap<string, FileState | undefined> {
   const dirs = [root, ...withInner(collections.values()).map((one) => one.root)];
-  for (let dir = start; dir !== gitTop && dirname(dir) !== dir; dir = dirname(dir)) dirs.push(dir);
-  if (gitTop !== undefined) dirs.push(gitTop);
+  for (let dir = start; ; dir = dirname(dir)) {
+    dirs.push(dir);
+    if (dir === gitTop || dirname(dir) === dir) break;
+  }
   return fileStates(dirs.flatMap((dir) => [join(dir, WORKSPACE_FILE), join(dir, COLLECTION_FILE)]));
 }
 

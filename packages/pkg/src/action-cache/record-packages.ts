@@ -1,11 +1,13 @@
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Store, Tag } from '@lkt/oci';
+import { type BuildArg, isPattern, namedDirs } from '../build-yml/build-args.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { nameOf } from '../build/other-images.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { declaredName } from '../workspace/unparsed-packages.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
 import { type CheckoutState, treesOf } from './checkout-state.ts';
 import {
   type ActionPart,
@@ -31,6 +33,8 @@ export interface PackageInputs {
   readonly store: Store;
   /** The state of the store's index when the build began. */
   readonly index: FileState | undefined;
+  /** Build arguments of the command line. */
+  readonly buildArgs: readonly BuildArg[];
   /** The packages that the build looked at. */
   readonly built: readonly BuiltPackage[];
 }
@@ -128,6 +132,19 @@ class Parts {
         .flatMap(sourceDirsOf);
   }
 
+  /**
+   * Reports whether a package's build.yml leads to the same directories as long as they have the
+   * same files: no path is a symlink, which may get another target. Outside git, no pattern names
+   * packages either, since a new one elsewhere would be missed.
+   */
+  #hasFixedPaths({ extraSources, buildArgs: own }: Package): boolean {
+    const buildArgs = [...own, ...this.#inputs.buildArgs];
+    const isOutside = this.#state.checkout.top === undefined;
+    if (isOutside && (this.#allDirs !== undefined || buildArgs.some(isPattern))) return false;
+    const dirs = [...extraSources.map(({ source }) => source), ...buildArgs.flatMap(namedDirs)];
+    return dirs.every((dir) => realpathSync.native(dir) === dir);
+  }
+
   /** Returns the part of a package; undefined if its result must not be reused. */
   of<Result>(
     built: BuiltPackage | undefined,
@@ -136,6 +153,7 @@ class Parts {
     if (built === undefined || result === undefined) return undefined;
     const { cached, hashes, index, images, uses, stored } = built;
     if (!cached || hashes === undefined || !haveHashes(this.#state, hashes)) return undefined;
+    if (![...hashes.keys()].every((item) => this.#hasFixedPaths(item))) return undefined;
     const names = new Map(stored.names);
     for (const other of stored.otherNames) {
       const tags = this.#tagsOf(other);

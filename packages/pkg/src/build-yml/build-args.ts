@@ -61,6 +61,17 @@ export async function resolveBuildArgs(
   return resolved;
 }
 
+/** Reports whether an argument expands to all packages that match a pattern. */
+export function isPattern({ value }: BuildArg): boolean {
+  return value.startsWith(`${PREFIX}pkgs:`);
+}
+
+/** Returns the directory of the package that an argument names, if any. */
+export function namedDirs({ value, dir }: BuildArg): readonly string[] {
+  const prefix = `${PREFIX}pkg:`;
+  return value.startsWith(prefix) ? [resolve(dir, value.slice(prefix.length))] : [];
+}
+
 interface LoadOptions {
   /** Build arguments of the command line. */
   readonly given?: readonly BuildArg[];

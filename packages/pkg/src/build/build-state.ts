@@ -1,4 +1,6 @@
 import { LktError } from '@lkt/core';
+import { WholeDirectories } from '@lkt/git/plain';
+import { MAX_CHANGED_BYTES } from '../action-cache/checkout-state.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
 import { allPlatforms } from '../workspace/platforms.ts';
@@ -19,7 +21,10 @@ export async function readState(
   const { signal } = options;
   const namesOnly = recipesOf(workspace, named, { hash: () => ANY_HASH }, options);
   await parseUsed(workspace, named, namesOnly);
-  const sources = await readSources(workspace, workspace.catalog.known, { signal });
+  const sources = await readSources(workspace, workspace.catalog.known, {
+    signal,
+    whole: new WholeDirectories(MAX_CHANGED_BYTES),
+  });
   return { sources, recipes: recipesOf(workspace, named, sources, options), namesOnly };
 }
 

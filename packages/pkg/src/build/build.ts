@@ -41,13 +41,13 @@ export async function buildPackages(
   targets: readonly Package[],
   options: BuildOptions,
 ): Promise<BuildReport> {
-  const { store, unchanged } = options;
+  const { store, unchanged, buildArgs = [] } = options;
   const index = fileState(indexPath(store.dir));
   // Reports the errors of packages that the targets do not use, too.
   if (unchanged === undefined) workspace.catalog.parseAll();
   const build = await Build.start(workspace, targets, options);
   const packages = await build.all();
-  return { packages, inputs: { workspace, store, index, built: packages } };
+  return { packages, inputs: { workspace, store, index, buildArgs, built: packages } };
 }
 
 /**

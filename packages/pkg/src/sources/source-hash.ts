@@ -15,6 +15,7 @@ import {
   readTrees,
   type Repository,
 } from '@lkt/git';
+import type { WholeDirectories } from '@lkt/git/plain';
 import { exists, isSettled } from '@lkt/oci/files';
 import { combineTrees } from './combine-trees.ts';
 
@@ -29,6 +30,11 @@ export interface SourceHash {
   readonly committed: string | undefined;
   /** Whether the package or one of its extra sources differs from HEAD. */
   readonly dirty: boolean;
+  /**
+   * Outside git, if asked for: the value of `committed` if git tracked all files, so that a change
+   * is noticed. Undefined if that would read too much.
+   */
+  readonly whole?: string | undefined;
 }
 
 /** LinuxKit's flags of the same names. */
@@ -41,6 +47,8 @@ export interface HashOptions {
 
 export interface HashSubject extends HashOptions {
   readonly dir: string;
+  /** Reads `whole` outside git. */
+  readonly whole?: WholeDirectories | undefined;
   /** Absolute directories, in the order of build.yml. */
   readonly extraSources: readonly string[];
 }
@@ -87,7 +95,7 @@ export async function sourceHashes(
 }
 
 interface Subject {
-  readonly options: HashOptions;
+  readonly options: Omit<HashSubject, 'extraSources'>;
   /** The package's directory. */
   readonly dir: string;
   /** The directories whose git trees are hashed: `hashPath` or `dir`, and the extra sources. */
@@ -195,7 +203,12 @@ async function hashOne(
   const [tree, ...extra] = trees;
   const repository = repositories.get(tree);
   if (repository === undefined)
-    return { hash: options.hash ?? '', committed: undefined, dirty: options.forceDirty ?? false };
+    return {
+      hash: options.hash ?? '',
+      committed: undefined,
+      dirty: options.forceDirty ?? false,
+      whole: options.whole && wholeHash(trees, options.whole),
+    };
   const commit = options.hashCommit ?? 'HEAD';
   const previews = await checkouts.previews;
   const isDifferent = commit === 'HEAD' && isDirty(tree, repository, previews);
@@ -220,6 +233,12 @@ async function hashOne(
   }
   const isExtraDirty = extra.some((one) => previews.has(one));
   return { hash, committed: combineTrees(current), dirty: dirty || isExtraDirty };
+}
+
+/** Returns the hash of directories with all their files; undefined if that reads too much. */
+function wholeHash(dirs: readonly string[], whole: WholeDirectories): string | undefined {
+  const trees = dirs.map((dir) => whole.tree(dir));
+  return trees.includes(undefined) ? undefined : combineTrees(trees.map((tree) => tree ?? ''));
 }
 
 async function treeIn(

@@ -7,6 +7,7 @@ import { contextFiles } from './context.ts';
 import { requireCovered } from './covered-files.ts';
 import {
   type HashOptions,
+  type HashSubject,
   readRepositories,
   type SourceHash,
   sourceHashes,
@@ -31,7 +32,8 @@ export interface Sources {
 export async function readSources(
   workspace: Workspace,
   packages: Iterable<Package>,
-  options: HashOptions & { readonly signal?: AbortSignal | undefined } = {},
+  options: HashOptions &
+    Pick<HashSubject, 'whole'> & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Sources> {
   const { signal, hashPath } = options;
   const items = [...packages];

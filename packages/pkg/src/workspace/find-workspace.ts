@@ -1,7 +1,18 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BUILD_YML, packageDirs } from './package-dirs.ts';
-import { WORKSPACE_FILE } from './workspace-file.ts';
+
+/** The file that describes a workspace, at its root. */
+export const WORKSPACE_FILE = 'lkt.yml';
+
+/**
+ * Returns the root of the workspace that contains `start`: the nearest directory with an lkt.yml,
+ * else the top of the git work tree, else the nearest directory with packages.
+ */
+export function workspaceRoot(start: string, gitTop: string | undefined): string {
+  const own = nearestWorkspace(start, (dir) => dir === gitTop);
+  return own ?? gitTop ?? findRoot(start);
+}
 
 /**
  * Returns the nearest directory with an lkt.yml, from `start` up to the top of the git work tree;
@@ -18,7 +29,7 @@ export function nearestWorkspace(
 }
 
 /** Returns the nearest directory with packages, from `start` up to the root; else `start`. */
-export function findRoot(start: string): string {
+function findRoot(start: string): string {
   for (let dir = start; ; dir = dirname(dir)) {
     if (packageDirs(dir, BUILD_YML).length > 0) return dir;
     if (dirname(dir) === dir) return start;

@@ -14,7 +14,7 @@ import {
   type Wanted,
 } from './unparsed-packages.ts';
 import type { Package, Workspace } from './workspace.ts';
-import { WORKSPACE_FILE } from './workspace-file.ts';
+import { WORKSPACE_FILE } from './find-workspace.ts';
 
 /** A build.yml with the directory of its package. */
 export type Description = readonly [dir: string, file: SourceFile];

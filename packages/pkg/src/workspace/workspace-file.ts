@@ -20,9 +20,7 @@ import {
 } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
 import { located } from '../build-yml/located.ts';
-
-/** The file that describes a workspace, at its root. */
-export const WORKSPACE_FILE = 'lkt.yml';
+import { WORKSPACE_FILE } from './find-workspace.ts';
 
 /** A workspace as its lkt.yml describes it. */
 export interface WorkspaceSpec {

@@ -7,7 +7,7 @@ import { findTrackedDirectories } from '@lkt/git/tracked';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
 import { type Collection, withInner } from './collection.ts';
-import { findRoot, nearestWorkspace } from './find-workspace.ts';
+import { nearestWorkspace, workspaceRoot } from './find-workspace.ts';
 import { type CollectionOptions, loadCollection } from './load-collection.ts';
 import { readOverrides } from './overrides.ts';
 import { PackageCatalog } from './package-catalog.ts';
@@ -50,8 +50,7 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const start = await realpath(dir);
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
-  const own = nearestWorkspace(start, (parent) => parent === gitTop);
-  const root = own ?? gitTop ?? findRoot(start);
+  const root = workspaceRoot(start, gitTop);
   const workspace = new Workspace(root, gitTop, { start, openedFrom: resolve(dir) }, git, options);
   await workspace.load();
   return workspace;
