@@ -26,7 +26,10 @@ export async function signedSboms(
     const trust = trustedSigners(policy, image);
     if (trust === undefined) continue;
     const { signatures } = await verifyImage({ subject: image.digest, collected, trust });
-    const sboms = signatures.filter(({ predicateType }) => SBOM_PREDICATE.test(predicateType));
+    const sboms = signatures.filter(
+      ({ predicateType, predicate }) =>
+        SBOM_PREDICATE.test(predicateType) && isReadable(predicate) && !isDeep(predicate),
+    );
     results.push({
       policy,
       groups: Map.groupBy(sboms, ({ predicate }) => canonicalJson(predicate)),
@@ -39,10 +42,22 @@ export async function signedSboms(
     );
     return verdicts.includes(true) && !verdicts.includes(false);
   };
-  return [...texts]
-    .filter(isSigned)
-    .map((text) => JSON.parse(text) as unknown)
-    .filter(isReadable);
+  return [...texts].filter(isSigned).map((text) => JSON.parse(text) as unknown);
+}
+
+/** Levels of a document; SPDX has 4, CycloneDX more for components in components. */
+const MAX_LEVELS = 200;
+
+/** Reports whether a document is nested so much that functions could run out of stack. */
+function isDeep(document: unknown): boolean {
+  let level = [document];
+  for (let count = 0; level.length > 0; count += 1) {
+    if (count > MAX_LEVELS) return true;
+    level = level.flatMap((value): unknown[] =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+  return false;
 }
 
 /** Reports whether a document is SPDX 2 or CycloneDX. */
