@@ -37,7 +37,10 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
     write(`pkg/${name}/build.yml`, `org: acme\nimage: ${name}\narches: [amd64]\n`);
   write('pkg/kernel/Dockerfile', 'FROM scratch\nCOPY kernel /kernel\n');
   cpSync(`${tiny.prefix}-kernel`, at('pkg/kernel/kernel'));
-  write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nCMD ["/page"]\nEXPOSE 8080\n');
+  write(
+    'pkg/web/Dockerfile',
+    'FROM scratch\nCOPY --chmod=755 page /page\nCMD ["/page"]\nEXPOSE 8080\n',
+  );
   write('pkg/web/page', 'first');
   write('.gitignore', '.bin/\n.store\n.runtime\n');
   const calls = at('.bin/calls');
@@ -97,7 +100,10 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   await shows(() => console, 'boot two .', 2);
   expect(workersOf(child)).not.toContain(waiting);
   write('pkg/web/new/page', 'a new directory');
-  write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nCOPY new /new\nEXPOSE 8080\n');
+  write(
+    'pkg/web/Dockerfile',
+    'FROM scratch\nCOPY --chmod=755 page /page\nCMD ["/page"]\nCOPY new /new\nEXPOSE 8080\n',
+  );
   await shows(() => console, 'boot two .', 3);
   git('commit', '--quiet', '--message', 'one');
   write('pkg/web/new/page', 'of which changes are seen');

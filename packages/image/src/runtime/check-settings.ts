@@ -144,9 +144,9 @@ export function settingError(
   });
 }
 
-/** Returns the image of a container as written, without its digest. */
+/** Returns the image of a container as written, such as `@pkg:../web`, without its digest. */
 export function imageName({ image }: Container): string {
-  return image.text.replace(/@.*$/, '');
+  return image.text.replace(/(?<=.)@.*$/, '');
 }
 
 function valueAt(item: YamlValue, path: readonly string[]): YamlValue | undefined {
