@@ -23,8 +23,8 @@ it.each([
     '{"devices":[{"path":"all","type":"b","major":0,"minor":0},{"path":"/dev/x","type":"c","major":1,"minor":11,"mode":"0666"}]}',
   ],
   [
-    'mounts: [{options: [a], type: tmpfs, destination: /x}]\nruntime: {mounts: [{destination: /y}]}',
-    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]}],"runtime":{"mounts":[{"destination":"/y"}],"bindNS":{}}}',
+    'mounts: [{options: [a], type: tmpfs, destination: /x}]\nruntime: {mounts: [{type: t, destination: /y}]}',
+    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]}],"runtime":{"mounts":[{"destination":"/y","type":"t"}],"bindNS":{}}}',
   ],
   ['sysctl: {net.b: 1, net.a: "0"}', '{"sysctl":{"net.a":"0","net.b":"1"}}'],
   ['runtime: {mkdir: [/a]}', '{"runtime":{"mkdir":["/a"],"bindNS":{}}}'],

@@ -123,6 +123,8 @@ const REJECTED: readonly (readonly [setting: string, message: string])[] = [
   [runtime('cgroups: [../x]'), '"../x" is not a control group'],
   [runtime('cgroups: ["a\\nb"]'), 'is not a control group'],
   [runtime('mounts: [{type: tmpfs}]'), 'the mount has no destination'],
+  [runtime('mounts: [{source: /dev/sda, destination: /a}]'), 'mounts[0]: the mount has no type'],
+  [runtime('mounts: [{destination: /a, options: [private]}]'), 'the mount has no type'],
   [network('add: dummy'), '"name" is missing'],
   [network('name: a234567890123456'), '"a234567890123456" is not a name for an interface'],
   [network('name: a/b'), '"a/b" is not a name'],
@@ -173,6 +175,8 @@ describe('settings that work stay accepted', () => {
     runtime('mkdir: [rel/x, /var/../a], cgroups: [a, /b/c]'),
     runtime('interfaces: [{name: v0, peer: v1}, {name: v2, add: veth, peer: v3}, {name: eth0}]'),
     runtime('bindNS: {net: ""}'),
+    runtime('mounts: [{source: /a, destination: /b, options: [rbind]}]'),
+    runtime('mounts: [{destination: /b, options: [remount, ro]}]'),
   ])('%s', (setting) => {
     expect(() => parse(setting)).not.toThrow();
   });

@@ -69,8 +69,15 @@ export const MOUNTS: YamlType<readonly Mount[]> = list(
 /** Parses `runtime.mounts`. Adds no defaults. */
 export const RUNTIME_MOUNTS: YamlType<readonly Mount[]> = list(
   MOUNT.transform((mount, item) => {
-    if (mount.destination !== '') return mount;
-    throw item.error('the mount has no destination', { fix: 'add "destination"' });
+    if (mount.destination === '')
+      throw item.error('the mount has no destination', { fix: 'add "destination"' });
+    // mount(2) needs a type, except to bind or to change an existing mount.
+    const { type, options = [] } = mount;
+    if (type === undefined && !options.some((option) => /^(?:r?bind|remount)$/.test(option)))
+      throw item.error('the mount has no type', {
+        fix: 'add "type", or for a bind mount the option "bind"',
+      });
+    return mount;
   }),
 );
 
