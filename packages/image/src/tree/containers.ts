@@ -113,7 +113,7 @@ class Bundler {
     const first = this.#rootfs.get(source.digest);
     const spec = containerSpec(settings, { ids: this.#ids, volumes: this.#volumes });
     const isAlone =
-      isReadonly && (!this.#isLocked || hasMountPoints(await source.tree(), mountsIn(spec)));
+      isReadonly && (!this.#isLocked || hasMountPoints(await source.tree(), directoriesIn(spec)));
     const rootfs = first ?? `${dir}/${isAlone ? 'rootfs' : 'lower'}`;
     this.#rootfs.set(source.digest, rootfs);
     this.containers.push({ container, section, settings, rootfs });
@@ -173,11 +173,13 @@ export function memoryPart(
   return { origin, label, isRoot: false, segment, entries: entries.entries, contents: entries };
 }
 
-function mountsIn(spec: string): readonly string[] {
-  const { mounts } = JSON.parse(spec) as {
+/** Returns the directories that the runtime makes if they are missing, in its order. */
+function directoriesIn(spec: string): readonly string[] {
+  const { mounts, process } = JSON.parse(spec) as {
     readonly mounts: readonly { readonly destination: string }[];
+    readonly process: { readonly cwd: string };
   };
-  return mounts.map(({ destination }) => destination);
+  return [...mounts.map(({ destination }) => destination), process.cwd];
 }
 
 function readonlyMounts(dir: RawPath, rootfs: RawPath): readonly RootfsMount[] {
