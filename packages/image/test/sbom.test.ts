@@ -120,7 +120,7 @@ test('lists what the layers show besides an SBOM that others attached', async ()
       relatedSpdxElement,
     })),
   };
-  const text = `services: [{name: one, image: "team/app:1@${digest}"}]`;
+  const text = `services: [{name: one, image: "team/app:1@${digest}", command: [/a]}]`;
   const named = async (): Promise<readonly unknown[]> => {
     const { packages } = JSON.parse((await compose(store, text, {})).sbom().toString());
     return (packages as SpdxDocument['packages']).flatMap(({ externalRefs = [], sourceInfo }) =>
@@ -173,7 +173,7 @@ test('takes a signed one as it is, instead of the layers', async () => {
   });
   // The same document beside the image counts once.
   await store.addReferrer(await writeSbom(store, descriptor, document));
-  const text = `services: [{name: one, image: "team/app:1@${digest}"}]`;
+  const text = `services: [{name: one, image: "team/app:1@${digest}", command: [/a]}]`;
   const names = async (...signed: readonly unknown[]): Promise<readonly string[]> => {
     const made = await compose(store, text, { signed: async () => signed });
     const { packages } = JSON.parse(made.sbom().toString()) as SpdxDocument;
