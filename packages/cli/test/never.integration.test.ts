@@ -88,7 +88,10 @@ async function observe(
     let text = '';
     child.stdout.on('data', (chunk) => (text += String(chunk)));
     child.stderr.on('data', (chunk) => (text += String(chunk)));
-    const lines: string[] = [];
+    // A short command could end before its command line is read.
+    child.kill('SIGSTOP');
+    const lines = [await processCommandLines()];
+    child.kill('SIGCONT');
     const over = new AbortController();
     const watching = (async () => {
       while (!over.signal.aborted) {
