@@ -224,6 +224,7 @@ function write(parent: string, base: Base, item: Text): Case {
   git('commit', '--quiet', '--message', 'bench');
   const [file, before] = edited;
   const original = files.get(file) ?? readFileSync(join(directory, file), 'utf8');
+  if (!original.includes(before)) throw new Error(`${name}: ${file} has no ${before} to edit`);
   const dockerfile = join(parent, `${name}.Dockerfile`);
   writeFileSync(dockerfile, text('base'));
   let edits = 0;

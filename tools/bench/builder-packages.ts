@@ -24,7 +24,7 @@ COPY --from=build /out/ /
       for (const other of ['build.yml', 'Dockerfile']) rmSync(join(module, other), { force: true });
     }
   },
-  edited: ['init/clock.go', 'every certificate'],
+  edited: ['init/clock.go', 'the clock was at'],
 };
 
 /** An image of Node: that of this repository. */
