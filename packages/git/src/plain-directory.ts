@@ -20,7 +20,9 @@ export function readPlainDirectory(root: string, dirs: readonly string[]): Repos
   const files = new Map<string, GitFile>();
   const trees = new Map<string, string>();
   for (const path of new Set(dirs.map(pathOf))) {
-    const inside = filesBelow(root, path, { skipped: SKIPPED, bytesLeft: Infinity });
+    const inside: GitFile[] = [];
+    const problem = readBelow(root, path, { skipped: SKIPPED, bytesLeft: Infinity }, inside);
+    if (problem !== undefined) throw errorOf(problem);
     for (const file of inside) files.set(file.path, file);
     if (inside.length > 0) trees.set(path, treeIdBelow(inside, path));
   }
@@ -63,12 +65,8 @@ export class WholeDirectories {
   }
 
   #read(dir: string): string | undefined {
-    try {
-      return gitTreeId(filesBelow(dir, '', this.#limit));
-    } catch (error) {
-      if (error instanceof LktError) return undefined;
-      throw error;
-    }
+    const files: GitFile[] = [];
+    return readBelow(dir, '', this.#limit, files) === undefined ? gitTreeId(files) : undefined;
   }
 }
 
@@ -79,19 +77,47 @@ interface Limit {
   bytesLeft: number;
 }
 
-function filesBelow(root: string, path: string, limit: Limit): readonly GitFile[] {
+/** Why the files of a directory have no ids. */
+type Problem =
+  | { readonly kind: 'unreadable'; readonly path: string; readonly cause: unknown }
+  /** A pipe, a socket or a device. */
+  | { readonly kind: 'special'; readonly path: string }
+  | { readonly kind: 'limit'; readonly path: string };
+
+function errorOf({ path, ...problem }: Problem): LktError {
+  switch (problem.kind) {
+    case 'unreadable':
+      return new LktError('IO_FAILED', `cannot read ${path}`, { cause: problem.cause });
+    case 'special':
+      return new LktError('UNSUPPORTED', `${path} is not a file, directory or symlink`, {
+        fix: 'remove it',
+      });
+    case 'limit':
+      return new LktError('UNSUPPORTED', `${path} exceeds the limit of bytes`);
+  }
+}
+
+/** Adds the files below a path to `files`, until the first problem. */
+function readBelow(
+  root: string,
+  path: string,
+  limit: Limit,
+  files: GitFile[],
+): Problem | undefined {
   const dir = absoluteOf(root, path);
   let names: readonly Buffer[];
   try {
     names = readdirSync(dir, { encoding: 'buffer' });
   } catch (cause) {
-    throw new LktError('IO_FAILED', `cannot read ${dir.toString()}`, { cause });
+    return { kind: 'unreadable', path: dir.toString(), cause };
   }
-  return names.flatMap((name) => {
-    if (limit.skipped.has(name.toString())) return [];
+  for (const name of names) {
+    if (limit.skipped.has(name.toString())) continue;
     const text = name.toString('latin1');
-    return entryAt(root, path === '' ? text : `${path}/${text}`, limit);
-  });
+    const problem = readEntry(root, path === '' ? text : `${path}/${text}`, limit, files);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 /** Names that no collection has: data of git, and dependencies installed by npm. */
@@ -100,28 +126,32 @@ const SKIPPED: ReadonlySet<string> = new Set(['.git', 'node_modules']);
 /** Bytes that an entry counts besides its content. */
 const ENTRY_BYTES = 512;
 
-function entryAt(root: string, path: string, limit: Limit): readonly GitFile[] {
+function readEntry(
+  root: string,
+  path: string,
+  limit: Limit,
+  files: GitFile[],
+): Problem | undefined {
   const absolute = absoluteOf(root, path);
   try {
     const stats = lstatSync(absolute);
     const bytes = ENTRY_BYTES + (stats.isFile() ? stats.size : 0);
-    if (bytes > limit.bytesLeft) throw new LktError('UNSUPPORTED', `${root} has too many bytes`);
+    if (bytes > limit.bytesLeft) return { kind: 'limit', path: absolute.toString() };
     limit.bytesLeft -= bytes;
-    if (stats.isDirectory()) return filesBelow(root, path, limit);
+    if (stats.isDirectory()) return readBelow(root, path, limit, files);
     if (stats.isSymbolicLink()) {
       const target = readlinkSync(absolute, { encoding: 'buffer' });
-      return [{ path, mode: '120000', id: objectId('sha1', 'blob', target) }];
-    }
-    if (stats.isFile()) {
+      files.push({ path, mode: '120000', id: objectId('sha1', 'blob', target) });
+    } else if (stats.isFile()) {
       const mode = (stats.mode & 0o100) === 0 ? '100644' : '100755';
-      return [{ path, mode, id: objectId('sha1', 'blob', readFileSync(absolute)) }];
+      files.push({ path, mode, id: objectId('sha1', 'blob', readFileSync(absolute)) });
+    } else {
+      return { kind: 'special', path: absolute.toString() };
     }
   } catch (cause) {
-    throw new LktError('IO_FAILED', `cannot read ${absolute.toString()}`, { cause });
+    return { kind: 'unreadable', path: absolute.toString(), cause };
   }
-  throw new LktError('UNSUPPORTED', `${absolute.toString()} is not a file, directory or symlink`, {
-    fix: 'remove it',
-  });
+  return undefined;
 }
 
 function absoluteOf(root: string, path: string): Buffer {

@@ -70,6 +70,7 @@ describe('references', () => {
     expect(new Set(asked)).toEqual(new Set(['@pkg:../pkg/init']));
     expect(planned.root.parts[0]?.origin.source).toBe(full);
     expect(await textOf(planned, 'm')).toContain(`init:\n- ${full}\n`);
+    expect(planned.root.parts[0]?.label).toBe('@pkg:../pkg/init (init[0])');
     await expect(plan(store, 'init: ["@pkg:x"]')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 

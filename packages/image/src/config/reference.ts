@@ -34,3 +34,8 @@ function parseImageReference(text: string, value: YamlValue): ImageReference {
   const reference = located(value, () => parseReference(text));
   return { text, full: formatReference(reference), reference, at: value };
 }
+
+/** Returns an image as written, such as `@pkg:../web`, without its digest, for messages. */
+export function withoutDigest({ text }: Pick<ImageReference, 'text'>): string {
+  return text.replace(/(?<=.)@.*$/, '');
+}

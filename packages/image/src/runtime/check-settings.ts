@@ -2,6 +2,7 @@ import type { LktError, YamlValue } from '@lkt/core';
 import type { Settings } from '@lkt/pkg';
 import type { Container } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
+import { withoutDigest } from '../config/reference.ts';
 
 /** Parameters of an IPC namespace that runc and crun know. */
 const IPC_PARAMETERS: ReadonlySet<string> = new Set([
@@ -29,7 +30,9 @@ export function checkSettings(container: Container, settings: Settings): readonl
       valueAt(container.item, ['command']) ?? container.at,
       'the container has no command',
       {
-        cause: new Error(`neither the config nor ${imageName(container)} names a program`),
+        cause: new Error(
+          `neither the config nor ${withoutDigest(container.image)} names a program`,
+        ),
         fix: 'set "command", or CMD in the Dockerfile of the image',
       },
     );
@@ -137,16 +140,11 @@ export function settingError(
 ): LktError {
   const { item, at } = container;
   const value = fields.map((path) => valueAt(item, path)).find((found) => found !== undefined);
-  const where = value === undefined ? ` (from ${imageName(container)})` : '';
+  const where = value === undefined ? ` (from ${withoutDigest(container.image)})` : '';
   return errorAt('CONFIG_INVALID', value ?? at, `${message}${where}`, {
     fix,
     ...(cause === undefined ? {} : { cause: new Error(cause) }),
   });
-}
-
-/** Returns the image of a container as written, such as `@pkg:../web`, without its digest. */
-export function imageName({ image }: Container): string {
-  return image.text.replace(/(?<=.)@.*$/, '');
 }
 
 function valueAt(item: YamlValue, path: readonly string[]): YamlValue | undefined {

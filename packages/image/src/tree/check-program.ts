@@ -2,7 +2,8 @@ import { posix } from 'node:path';
 import type { LktError } from '@lkt/core';
 import type { Settings } from '@lkt/pkg';
 import type { Container } from '../config/config.ts';
-import { imageName, settingError } from '../runtime/check-settings.ts';
+import { withoutDigest } from '../config/reference.ts';
+import { settingError } from '../runtime/check-settings.ts';
 import type { Found, RootFiles } from './root-files.ts';
 
 /**
@@ -17,7 +18,7 @@ export function programProblem(
   files: RootFiles,
 ): LktError | undefined {
   const [program = ''] = command;
-  const image = imageName(container);
+  const image = withoutDigest(container.image);
   const fail = (message: string): LktError =>
     settingError(container, [['command']], message, {
       fix: 'name a program of the image, or bind one into the container',

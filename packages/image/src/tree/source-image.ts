@@ -13,7 +13,7 @@ import {
   type Store,
 } from '@lkt/oci';
 import { errorAt } from '../config/fields.ts';
-import type { ImageReference } from '../config/reference.ts';
+import { type ImageReference, withoutDigest } from '../config/reference.ts';
 import type { ImageCaches } from '../image-caches.ts';
 import { type ImageTree, loadTree } from './image-tree.ts';
 import type { Packing } from './packed-files.ts';
@@ -150,7 +150,7 @@ export class SourceImages {
 
   /** Runs with the reference without digest, and adds the position of the reference to errors. */
   async #located<T>(reference: ImageReference, run: (label: string) => Promise<T>): Promise<T> {
-    const label = reference.text.replace(/@.*$/, '');
+    const label = withoutDigest(reference);
     try {
       return await run(label);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
+import { withoutDigest } from '../../src/config/reference.ts';
 import { parseConfig } from '../support.ts';
 
 const reference = await readFile(new URL('../../../../docs/image-yml.md', import.meta.url), 'utf8');
@@ -52,3 +53,11 @@ function fixOf(wrong: string): string {
   }
   return '';
 }
+
+it.each([
+  ['acme/web:1', 'acme/web:1'],
+  [`acme/web@sha256:${'0'.repeat(64)}`, 'acme/web'],
+  ['@pkg:../web', '@pkg:../web'],
+])('names the image %s in messages as %s', (text, name) => {
+  expect(withoutDigest({ text })).toBe(name);
+});

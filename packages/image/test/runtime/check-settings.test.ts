@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { checkSettings, imageName } from '../../src/runtime/check-settings.ts';
+import { checkSettings } from '../../src/runtime/check-settings.ts';
 import { imageDefaults } from '../../src/runtime/image-defaults.ts';
 import { mergeSettings } from '../../src/runtime/settings.ts';
 import { parseConfig } from '../support.ts';
@@ -20,12 +20,6 @@ function check(
   });
   return checkSettings(container, mergeSettings(container.settings, defaults));
 }
-
-it('names a package by its directory', () => {
-  const text = 'services: [{name: web, image: "@pkg:../web", hostname: ""}]';
-  const [container] = parseConfig({ path: 'a.yml', text }).services;
-  expect(container === undefined ? '' : imageName(container)).toBe('@pkg:../web');
-});
 
 const MAP = '[{containerID: 0, hostID: 100000, size: 9}]';
 
