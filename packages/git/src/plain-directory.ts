@@ -84,17 +84,14 @@ type Problem =
   | { readonly kind: 'special'; readonly path: string }
   | { readonly kind: 'limit'; readonly path: string };
 
-function errorOf({ path, ...problem }: Problem): LktError {
-  switch (problem.kind) {
-    case 'unreadable':
-      return new LktError('IO_FAILED', `cannot read ${path}`, { cause: problem.cause });
-    case 'special':
-      return new LktError('UNSUPPORTED', `${path} is not a file, directory or symlink`, {
-        fix: 'remove it',
-      });
-    case 'limit':
-      return new LktError('UNSUPPORTED', `${path} exceeds the limit of bytes`);
-  }
+function errorOf(problem: Problem): LktError {
+  const { kind, path } = problem;
+  if (kind === 'unreadable')
+    return new LktError('IO_FAILED', `cannot read ${path}`, { cause: problem.cause });
+  if (kind === 'limit') return new LktError('UNSUPPORTED', `${path} exceeds the limit of bytes`);
+  return new LktError('UNSUPPORTED', `${path} is not a file, directory or symlink`, {
+    fix: 'remove it',
+  });
 }
 
 /** Adds the files below a path to `files`, until the first problem. */

@@ -108,9 +108,8 @@ export async function buildImage(
     compression,
     caches,
   );
-  const { packages } = resolved;
-  const inputs =
-    before && imageInputs(workspace, packages, tools.store, before, configDirs(loaded));
+  const { packages, hashes } = resolved;
+  const inputs = before && imageInputs(workspace, hashes, tools.store, before, configDirs(loaded));
   return {
     ...image,
     warnings: [...loaded.warnings, ...trustWarnings(loaded, policies), ...image.warnings],

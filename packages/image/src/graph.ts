@@ -103,7 +103,7 @@ export async function readGraph(
   }
   const inConfigs = images.flatMap(({ named }) => named.flatMap(({ item }) => item ?? []));
   const ofCollections = inConfigs.filter(({ collection }) => collection !== undefined);
-  const packages = await packageStates(workspace, options, ofCollections);
+  const { states: packages, hashes } = await packageStates(workspace, options, ofCollections);
   const nodes = new Map(packages.map((node) => [node.item, node]));
   const { store } = options;
   const builder = new GraphBuilder(
@@ -163,7 +163,7 @@ export async function readGraph(
   const isTracked = configs.every(({ isRemote }) => isRemote !== true);
   if (!isTracked || !graph.nodes.every(({ built }) => built)) return { graph, inputs: undefined };
   const read = new Map([...before, ...files]);
-  return { graph, inputs: imageInputs(workspace, packages, store, read) };
+  return { graph, inputs: imageInputs(workspace, hashes, store, read) };
 }
 
 interface Use extends Omit<UsedImage, 'reference'> {

@@ -1,14 +1,11 @@
 import type { Store } from '@lkt/oci';
 import {
   type ActionInputs,
-  buildYmlStates,
-  type BuiltPackage,
   containingDirs,
   type FileState,
   noTrustFiles,
   storeState,
   type Workspace,
-  workspaceCheckout,
 } from '@lkt/pkg';
 import type { ComposeOptions } from './compose-options.ts';
 import { inputStates, type LoadedConfig } from './config/load-config.ts';
@@ -43,28 +40,22 @@ export function filesBefore(
 }
 
 /**
- * Returns the inputs of an image build, for the action cache: the sources of the packages that were
- * looked up, and the build.yml of the others, which may declare the same names.
- * @param packages that were read
+ * Returns the inputs of an image build, for the action cache.
+ * @param hashes of the packages that were read
  * @param before states of other files from before the build
  * @param dirs directories of the configs
  */
 export function imageInputs(
   workspace: Workspace,
-  packages: readonly Pick<BuiltPackage, 'item' | 'hash'>[],
+  hashes: ActionInputs['hashes'],
   store: Store,
   before: FilesBefore,
   dirs: readonly string[] = [],
 ): ActionInputs {
   return {
     workspace,
-    checkout: workspaceCheckout(workspace, workspace.catalog.packages.values()),
-    hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
-    files: new Map([
-      ...before,
-      ...noTrustFiles(workspace, dirs),
-      ...buildYmlStates(workspace, workspace.catalog.unparsedDescriptions()),
-    ]),
+    hashes,
+    files: new Map([...before, ...noTrustFiles(workspace, dirs)]),
     storePaths: store.used,
   };
 }

@@ -20,6 +20,7 @@ export {
 export {
   type ConfigFile,
   inputFiles,
+  inputStates,
   loadConfig,
   type LoadedConfig,
   type LoadOptions,

@@ -41,6 +41,8 @@ class Case {
   readonly record = join(tempDir(), 'record');
   readonly store: Store;
   readonly events = new Recorder();
+  /** Called when the workspace is open, and a package that the config does not use was parsed. */
+  onOpen: () => void = () => undefined;
 
   constructor(store: Store, config: string) {
     this.store = store;
@@ -101,6 +103,7 @@ class Case {
       const workspace = await openWorkspace(this.dir, { env: ENV });
       // As for an image of this name in a config, but without a build.
       workspace.find(parseReference('test/a'));
+      this.onOpen();
       return workspace;
     };
     const image = await buildImage(open, all, tools);
@@ -252,4 +255,18 @@ it('does not record a build whose inputs changed meanwhile', async () => {
   };
   await one.build();
   expect(existsSync(one.record)).toBe(false);
+});
+
+it.each<[string, string]>([
+  ['that was parsed', 'pkg/a/build.yml'],
+  ['that was read to see its name', 'pkg/unused/build.yml'],
+])('does not record a build after an edit of a build.yml %s', async (_, file) => {
+  const one = await newCase();
+  const text = readFileSync(one.path(file), 'utf8');
+  one.onOpen = () => one.write(file, `${text}# more\n`);
+  await one.build();
+  expect(existsSync(one.record)).toBe(false);
+  one.onOpen = () => undefined;
+  await one.build();
+  expect(await one.find()).toBeDefined();
 });

@@ -1,12 +1,5 @@
-import { join } from 'node:path';
 import type { CreateNodesResult } from '@nx/devkit';
-import {
-  type ActionInputs,
-  buildYmlStates,
-  type Environment,
-  fileStates,
-  workspaceCheckout,
-} from '@lkt/pkg';
+import { type ActionInputs, type Environment } from '@lkt/pkg';
 import { fleetTargets } from './fleet-targets.ts';
 import { imageTargets } from './image-targets.ts';
 import { type WorkspaceModel, readModel } from './workspace-model.ts';
@@ -45,28 +38,23 @@ export async function readProjects(
   const model = await readModel(root, files, settings, env);
   return {
     projects: { nodes: nodesOf(model, settings), edges: edgesOf(model) },
-    inputs: inputsOf(model, files),
+    inputs: inputsOf(model),
   };
 }
 
-/** An unreadable config may become readable without a change of the tracked files. */
-function inputsOf(
-  { root, workspace, packages, images }: WorkspaceModel,
-  files: readonly string[],
-): ActionInputs | undefined {
+/**
+ * Returns the inputs that a model was read from, for the action cache; undefined if an image config
+ * cannot be read, which may change without a change of the tracked files.
+ */
+export function inputsOf({
+  workspace,
+  hashes,
+  files,
+  images,
+}: WorkspaceModel): ActionInputs | undefined {
   if (workspace === undefined || images.some(({ inputs }) => inputs === undefined))
     return undefined;
-  const read = images.flatMap(({ inputs }) => inputs?.files ?? []);
-  return {
-    workspace,
-    checkout: workspaceCheckout(workspace, workspace.packages.values()),
-    hashes: new Map(packages.map(({ node }) => [node.item, node.hash])),
-    files: new Map([
-      ...fileStates([...files.map((file) => join(root, file)), ...read]),
-      ...buildYmlStates(workspace),
-    ]),
-    storePaths: [],
-  };
+  return { workspace, hashes, files, storePaths: [] };
 }
 
 function nodesOf(

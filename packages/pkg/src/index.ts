@@ -1,12 +1,10 @@
-export { type FileState, fileStates } from './action-cache/find-action.ts';
+export { type FileState } from './action-cache/find-action.ts';
 export {
   type ActionInputs,
-  buildYmlStates,
   noTrustFiles,
   recordAction,
   storeAction,
   storeState,
-  workspaceCheckout,
 } from './action-cache/record-action.ts';
 export { recordPackages } from './action-cache/record-packages.ts';
 export { buildOrder } from './workspace/graph.ts';

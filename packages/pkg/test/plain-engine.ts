@@ -3,6 +3,7 @@ import type { BuildContext, BuildRequest, Engine } from '@lkt/builder';
 import {
   type Descriptor,
   type EntryWithContent,
+  type Platform,
   SOURCE_DATE_EPOCH,
   writeImage,
   writeLayer,
@@ -20,6 +21,7 @@ export class PlainEngine implements Engine {
   salt = '';
   /** Called at the start of each build. */
   onBuild: (request: BuildRequest) => Promise<void> = async () => undefined;
+  buildPlatform?: (platform: Platform) => Platform;
 
   async build(request: BuildRequest, { store, signal }: BuildContext): Promise<Descriptor> {
     this.built.push(request.name);

@@ -5,7 +5,6 @@ import type { Store } from '@lkt/oci';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { policyDirs, trustFileDirs } from '../workspace/trust-file.ts';
-import type { Description } from '../workspace/package-catalog.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { COLLECTION_FILE, withInner } from '../workspace/collection.ts';
 import { WORKSPACE_FILE } from '../workspace/find-workspace.ts';
@@ -29,9 +28,7 @@ import {
  */
 export interface ActionInputs {
   readonly workspace: Workspace;
-  /** The result of `workspaceCheckout` for the packages, after their sources were read. */
-  readonly checkout: CheckoutState | undefined;
-  /** The source hash of each package at the time it was read. */
+  /** The source hash of each package whose sources were read, at that time. */
   readonly hashes: ReadonlyMap<Package, SourceHash>;
   /**
    * Other files, with their state at the time they were read; undefined if it cannot be tracked.
@@ -51,21 +48,26 @@ export interface ActionInputs {
  * ```
  */
 export function recordAction<Result>(
-  { workspace, checkout: state, hashes, files: read, storePaths }: ActionInputs,
+  { workspace, hashes, files: read, storePaths }: ActionInputs,
   result: Result,
 ): CachedAction<Result> | undefined {
-  if (workspace.catalog.problems.length > 0 || state === undefined) return undefined;
+  if (workspace.catalog.problems.length > 0) return undefined;
+  const state = workspaceCheckout(workspace, hashes.keys());
+  if (state === undefined || !haveHashes(state, hashes)) return undefined;
   // Not every package that the action read has a hash of its files.
   if (state.checkout.top === undefined) return undefined;
-  if (!haveHashes(state, hashes)) return undefined;
-  const files = unchangedFiles([...read, ...workspaceFiles(workspace)]);
+  const others = otherDescriptions(workspace, hashes);
+  const files = unchangedFiles([...read, ...workspaceFiles(workspace), ...others]);
   if (files === undefined) return undefined;
   const { checkout, trees } = state;
   const part = { trees, files: {}, uses: [], names: {}, storePaths: [...storePaths], result };
   return { files, declared: {}, checkout, isPartial: false, parts: { '': part } };
 }
 
-/** Reports whether packages have the sources that they had when they were read. */
+/**
+ * Reports whether packages have the sources that they had when they were hashed, and the build.yml
+ * that was parsed before.
+ */
 export function haveHashes(
   state: CheckoutState,
   hashes: ReadonlyMap<Package, SourceHash>,
@@ -74,7 +76,8 @@ export function haveHashes(
     .entries()
     .every(
       ([item, { committed, whole }]) =>
-        (committed ?? whole) === sourceHashOf(state, sourceDirsOf(item)),
+        (committed ?? whole) === sourceHashOf(state, sourceDirsOf(item)) &&
+        fileState(join(item.dir, BUILD_YML)) === digestOf(item.file.text),
     );
 }
 
@@ -166,12 +169,14 @@ export function storeState(
   return fileStates([indexPath(store.dir), ...paths]);
 }
 
-/** Returns the states of every build.yml of a workspace, or of some, as they were read. */
-export function buildYmlStates(
-  workspace: Workspace,
-  descriptions: Generator<Description> = workspace.catalog.descriptions(),
+/** Returns the states, as they were read, of the build.yml of packages without a source hash. */
+function otherDescriptions(
+  { catalog }: Workspace,
+  hashes: ActionInputs['hashes'],
 ): ReadonlyMap<string, FileState> {
-  return new Map(descriptions.map(([dir, { text }]) => [join(dir, BUILD_YML), digestOf(text)]));
+  const hashed = new Set([...hashes.keys()].map(({ dir }) => dir));
+  const others = [...catalog.descriptions()].filter(([dir]) => !hashed.has(dir));
+  return new Map(others.map(([dir, { text }]) => [join(dir, BUILD_YML), digestOf(text)]));
 }
 
 /**

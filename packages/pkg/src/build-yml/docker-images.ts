@@ -96,12 +96,13 @@ export function readDockerImages(
   dir: string,
   { fromFile, list: listed }: DockerImages,
   displayPath: (path: string) => string,
+  read: typeof readSource = readSource,
 ): readonly DockerImage[] {
   if (fromFile === undefined) return listed;
   const path = join(dir, fromFile.path);
   let file: SourceFile;
   try {
-    file = readSource(path, displayPath(path));
+    file = read(path, displayPath(path));
   } catch (cause) {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw cause;
     throw fromFile.at.error('no such file in the package', { cause });

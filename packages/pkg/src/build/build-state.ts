@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { LktError, readSource, type SourceFile } from '@lkt/core';
 import { WholeDirectories } from '@lkt/git/plain';
 import { MAX_CHANGED_BYTES } from '../action-cache/checkout-state.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
@@ -6,10 +6,11 @@ import { readSources } from '../sources/sources.ts';
 import { allPlatforms } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import type { BuildOptions, BuildTools } from './build-options.ts';
-import { type Recipes, recipesOf } from './recipe.ts';
+import { type ReadFile, type Recipes, recipesOf } from './recipe.ts';
 
 /**
- * Reads the sources of packages and of all that they use.
+ * Reads the sources of packages and of all that they use. Reads each Dockerfile before the hashes,
+ * since it says which packages are hashed, and again if it has changed meanwhile.
  * @param named the packages that receive the command line's arguments
  * @throws as `readSources`
  */
@@ -19,13 +20,43 @@ export async function readState(
   options: BuildOptions,
 ): Promise<Pick<BuildTools, 'sources' | 'recipes' | 'namesOnly'>> {
   const { signal } = options;
-  const namesOnly = recipesOf(workspace, named, { hash: () => ANY_HASH }, options);
+  const files = new FilesReadOnce();
+  const namesOnly = recipesOf(workspace, named, { hash: () => ANY_HASH }, options, files.read);
   await parseUsed(workspace, named, namesOnly);
   const sources = await readSources(workspace, workspace.catalog.known, {
     signal,
     whole: new WholeDirectories(MAX_CHANGED_BYTES),
   });
-  return { sources, recipes: recipesOf(workspace, named, sources, options), namesOnly };
+  signal?.throwIfAborted();
+  if (!files.areUnchanged()) return readState(workspace, named, options);
+  const recipes = recipesOf(workspace, named, sources, options, files.read);
+  return { sources, recipes, namesOnly };
+}
+
+/** Reads files once, so that all readers find the same text. */
+class FilesReadOnce {
+  readonly #files = new Map<string, SourceFile>();
+
+  readonly read: ReadFile = (path, shown) => {
+    const found = this.#files.get(path) ?? readSource(path, shown);
+    this.#files.set(path, found);
+    return found;
+  };
+
+  /** Reports whether all files that were read have the same text now. */
+  areUnchanged(): boolean {
+    return this.#files.entries().every(([path, file]) => textAt(path) === file.text);
+  }
+}
+
+function textAt(path: string): string | undefined {
+  try {
+    return readSource(path, path).text;
+  } catch (error) {
+    if (error instanceof LktError || (error instanceof Error && 'syscall' in error))
+      return undefined;
+    throw error;
+  }
 }
 
 /** Stands for the hash of any package. */

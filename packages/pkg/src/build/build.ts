@@ -17,6 +17,7 @@ import type { Recipe } from './recipe.ts';
 import { otherNames, readHashes, type StoredImage } from './stored-package.ts';
 import { imagesForOthers, storeNames, tagPackage } from './tag-package.ts';
 import { usedImages } from './used-images.ts';
+import type { SourceHash } from '../sources/source-hash.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -133,6 +134,11 @@ export class Build {
       reporter.emit({ kind: 'warning', text: `no Dockerfile of this build has ARG ${name}` });
     }
     return new Build(needed, named, tools, before);
+  }
+
+  /** The source hashes of all packages that were read. */
+  get hashes(): ReadonlyMap<Package, SourceHash> {
+    return this.#tools.sources.hashes;
   }
 
   /**

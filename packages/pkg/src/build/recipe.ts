@@ -69,6 +69,9 @@ export interface ImageUse extends ImageReference {
   readonly calculated: boolean;
 }
 
+/** Reads a file of a package. `shown` is its path in messages. */
+export type ReadFile = typeof readSource;
+
 /**
  * Returns the recipe of a package for these platforms; undefined for a package with a `debian`
  * block. Reads each once.
@@ -87,21 +90,28 @@ export function recipesOf(
   named: ReadonlySet<Package>,
   { hash }: Pick<Sources, 'hash'>,
   { buildArgs, engine }: Pick<BuildOptions, 'buildArgs' | 'engine'>,
+  read?: ReadFile,
 ): Recipes {
   const known = new Map<string, Promise<Recipe | undefined>>();
   return async (item, platforms) => {
     const key = [item.dir, ...platforms.map(formatPlatform)].join(' ');
     const given = named.has(item) ? buildArgs : [];
-    const found =
-      known.get(key) ?? readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);
+    const options = { given, buildPlatform: engine.buildPlatform, read };
+    const found = known.get(key) ?? readRecipe(workspace, item, platforms, hash, options);
     known.set(key, found);
     return found;
   };
 }
 
+interface RecipeOptions {
+  /** Build arguments of the command line. */
+  readonly given?: readonly BuildArg[] | undefined;
+  readonly buildPlatform?: ((platform: Platform) => Platform) | undefined;
+  readonly read?: ReadFile | undefined;
+}
+
 /**
  * Reads the Dockerfile of a package and resolves its arguments and references.
- * @param given build arguments of the command line
  * @returns undefined for a package with a `debian` block
  * @throws DOCKERFILE_INVALID, CONFIG_INVALID, NOT_FOUND
  */
@@ -110,13 +120,12 @@ export async function readRecipe(
   item: Package,
   platforms: readonly Platform[],
   hashOf: (other: Package) => SourceHash,
-  given: readonly BuildArg[] = [],
-  buildPlatform: (platform: Platform) => Platform = buildPlatformFor,
+  { given = [], buildPlatform = buildPlatformFor, read = readSource }: RecipeOptions = {},
 ): Promise<Recipe | undefined> {
   if (item.debian !== undefined) return undefined;
   // Fails for a Dockerfile outside the package, before an error would show its text.
   const ownHash = hashOf(item);
-  const dockerfile = parseDockerfile(readDockerfile(workspace, item));
+  const dockerfile = parseDockerfile(readDockerfile(workspace, item, read));
   const buildArgs = new Map<string, string>();
   const calculated = new Set<string>();
   const argPackages = new Set<Package>();
@@ -168,14 +177,15 @@ export async function readRecipe(
     given: new Set([...used, ...proxyArgs].map(([name]) => name)),
     tagSuffix: tagSuffix(different),
     uses: [...uses.values()],
-    archived: await archivedUses(workspace, item),
+    archived: archivedUses(workspace, item, read),
     argPackages,
   };
 }
 
-async function archivedUses(workspace: Workspace, item: Package): Promise<readonly ArchivedUse[]> {
+function archivedUses(workspace: Workspace, item: Package, read: ReadFile): readonly ArchivedUse[] {
   if (item.depends === undefined) return [];
-  const images = readDockerImages(item.dir, item.depends, (path) => workspace.displayPath(path));
+  const displayPath = (path: string): string => workspace.displayPath(path);
+  const images = readDockerImages(item.dir, item.depends, displayPath, read);
   return images.map((image) => ({ ...image, package: workspace.find(image.reference, item) }));
 }
 
@@ -208,10 +218,10 @@ function automaticArgs(item: Package, { committed }: SourceHash): ReadonlyMap<st
   ]);
 }
 
-function readDockerfile(workspace: Workspace, item: Package): SourceFile {
+function readDockerfile(workspace: Workspace, item: Package, read: ReadFile): SourceFile {
   const path = join(item.dir, item.dockerfile);
   try {
-    return readSource(path, workspace.displayPath(path));
+    return read(path, workspace.displayPath(path));
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
     throw new LktError(

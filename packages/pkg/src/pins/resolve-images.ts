@@ -5,6 +5,7 @@ import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { checkOther, hasNamed } from '../build/other-images.ts';
 import { checkPin, referenceError, type ReferenceProblem } from './check-pin.ts';
+import type { SourceHash } from '../sources/source-hash.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
@@ -42,6 +43,8 @@ export async function resolveImages(
 ): Promise<{
   readonly digests: ReadonlyMap<string, Digest>;
   readonly packages: readonly BuiltPackage[];
+  /** The source hashes of all packages that were read. */
+  readonly hashes: ReadonlyMap<Package, SourceHash>;
 }> {
   // A query for `@pkg:` has no reference.
   const wanted = await Promise.all(
@@ -76,7 +79,7 @@ export async function resolveImages(
     const digest = reference?.digest ?? found?.index.digest;
     if (digest !== undefined) digests.set(query.text, digest);
   }
-  return { digests, packages };
+  return { digests, packages, hashes: build.hashes };
 }
 
 /**

@@ -18,6 +18,8 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 /** Hashes and build contexts of packages at one moment, read with few calls of git. */
 export interface Sources {
   readonly hash: (item: Package) => SourceHash;
+  /** The hashes of all packages that were read, except those with invalid extra sources. */
+  readonly hashes: ReadonlyMap<Package, SourceHash>;
   readonly context: (item: Package) => Promise<readonly ContextFile[]>;
   /** Files of the package that differ from HEAD, as paths relative to the top of the work tree. */
   readonly changes: (item: Package) => readonly string[];
@@ -59,7 +61,12 @@ export async function readSources(
   const read = new Map<string, ReadContent>();
   const onRead = (path: string, content: ReadContent): void => void read.set(path, content);
   const all = await sourceHashes(workspace.git, valid, signal, known, onRead);
-  const hashes = new Map(valid.map(({ item }, index) => [item, all[index]]));
+  const hashes = new Map(
+    valid.flatMap(({ item }, index) => {
+      const hash = all[index];
+      return hash === undefined ? [] : [[item, hash] as const];
+    }),
+  );
   const repositories = known ?? new Map<string, Repository>();
   const covered = new Set<Package>();
   const of = (item: Package): { readonly extra: readonly string[]; readonly hash: SourceHash } => {
@@ -74,6 +81,7 @@ export async function readSources(
   };
   return {
     hash: (item) => of(item).hash,
+    hashes,
     context: async (item) => {
       const files = await contextOf(workspace, item, of(item).extra, repositories);
       return files.map((file) => ({ ...file, read: read.get(file.source) }));

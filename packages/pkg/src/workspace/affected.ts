@@ -39,7 +39,7 @@ export async function affectedPackages(
   base: string | undefined,
   signal?: AbortSignal,
 ): Promise<Affected> {
-  const nodes = await packageGraph(workspace, undefined, signal);
+  const { nodes } = await packageGraph(workspace, undefined, signal);
   const changes = await changesSince(workspace, base, signal);
   const byItem = new Map(nodes.map((node) => [node.item, node]));
   const order = await buildOrder(

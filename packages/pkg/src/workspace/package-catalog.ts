@@ -75,12 +75,7 @@ export class PackageCatalog {
 
   /** Each build.yml that declares, or may declare, a package. */
   *descriptions(): Generator<Description> {
-    for (const { dir, file } of this.#index.byName.values()) yield [dir, file];
-    yield* this.unparsedDescriptions();
-  }
-
-  /** Those of `descriptions` that no look-up has parsed so far. */
-  *unparsedDescriptions(): Generator<Description> {
+    for (const { dir, file } of this.known) yield [dir, file];
     for (const files of this.#allUnparsed()) yield* files.entries();
   }
 

@@ -36,11 +36,13 @@ interface PackageUse {
  * Returns the dependencies of packages on all their architectures: `FROM`, `COPY --from` and
  * mounts in their Dockerfiles, calculated arguments, and `depends`. Builds nothing and checks no
  * pin.
+ * @returns the packages, and the hashes of all that were read
  * @param items default: all packages of the workspace
  * @throws LktError at the position in build.yml or the Dockerfile
  * @example
  * ```ts
- * for (const { item, uses } of await packageGraph(workspace))
+ * const { nodes } = await packageGraph(workspace);
+ * for (const { item, uses } of nodes)
  *   console.log(item.name, uses.map((use) => use.package.name));
  * ```
  */
@@ -48,11 +50,14 @@ export async function packageGraph(
   workspace: Workspace,
   items: Iterable<Package> = workspace.packages.values(),
   signal?: AbortSignal,
-): Promise<readonly PackageNode[]> {
+): Promise<{
+  readonly nodes: readonly PackageNode[];
+  readonly hashes: ReadonlyMap<Package, SourceHash>;
+}> {
   const all = [...items];
   await loadArgPackages(workspace, all);
   const sources = await readSources(workspace, workspace.known, { signal });
-  return Promise.all(
+  const nodes = await Promise.all(
     all.map(async (item) => {
       const recipe = await readRecipe(workspace, item, allPlatforms(item), sources.hash);
       const extra = item.extraSources.map(({ source }) => realpath(source));
@@ -65,6 +70,7 @@ export async function packageGraph(
       };
     }),
   );
+  return { nodes, hashes: sources.hashes };
 }
 
 async function usesOf(

@@ -44,6 +44,7 @@ export interface PackageState {
  * Returns the state of every package of a workspace, with its dependencies on all platforms, and of
  * the packages of collections that these use. Builds and pulls nothing. `built` is for the
  * platforms of the options.
+ * @returns the states, and the hashes of all packages that were read
  * @param named further packages, such as those that image configs name
  * @throws DOCKERFILE_INVALID, CONFIG_INVALID; a problem with a pin is part of the result
  */
@@ -51,24 +52,27 @@ export async function packageStates(
   workspace: Workspace,
   options: BuildOptions,
   named: readonly Package[] = [],
-): Promise<readonly PackageState[]> {
+): Promise<{
+  readonly states: readonly PackageState[];
+  readonly hashes: ReadonlyMap<Package, SourceHash>;
+}> {
   const { signal } = options;
   await loadArgPackages(workspace, named);
   const sources = await readSources(workspace, workspace.known, { signal });
   const items = await withCollections(workspace, [...workspace.all(), ...named], sources);
   const built = await findBuilt(workspace, items, options);
-  const nodes: PackageState[] = [];
+  const states: PackageState[] = [];
   for (const item of items) {
     const recipe = await readRecipe(workspace, item, allPlatforms(item), sources.hash);
     const uses = recipe === undefined ? [] : await usesOf(recipe, sources.hash, built, options);
-    nodes.push({
+    states.push({
       item,
       hash: sources.hash(item),
       uses: [...uses, ...sourceUses(workspace, item)],
       built: built.get(item),
     });
   }
-  return nodes;
+  return { states, hashes: sources.hashes };
 }
 
 /** Adds the packages of collections that packages use, directly or not. */

@@ -29,7 +29,7 @@ export async function withDependents(
 }
 
 async function usesOf(workspace: Workspace): Promise<ReadonlyMap<Package, readonly Package[]>> {
-  const nodes = await packageGraph(workspace);
+  const { nodes } = await packageGraph(workspace);
   return new Map(nodes.map(({ item, uses }) => [item, uses.map((use) => use.package)]));
 }
 
