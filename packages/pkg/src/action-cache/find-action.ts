@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
 import type { Environment } from '@lkt/git/work-tree';
 import { touch } from '@lkt/oci/files';
+import { matchDirs } from '../build-yml/match-dirs.ts';
 import { policyNamesIn } from '../workspace/policy-names.ts';
 import { declaredName } from '../workspace/unparsed-packages.ts';
 import { type Checkout, currentTrees, type Trees } from './checkout-state.ts';
@@ -29,6 +30,8 @@ export interface ActionPart<Result> {
   readonly trees: Trees;
   /** The state of further files that it read. */
   readonly files: FileStates;
+  /** The directories that patterns in build arguments match, by absolute pattern. */
+  readonly matches: Readonly<Record<string, readonly string[]>>;
   /** The ids of the parts whose results it used. */
   readonly uses: readonly string[];
   /** Names in the store that it used or set, and their digests. */
@@ -129,6 +132,7 @@ class PartCheck {
   readonly #names: ReadonlyMap<string, string> | undefined;
   readonly #known = new Map<string, boolean>();
   readonly #touched = new Map<string, boolean>();
+  readonly #matches = new Map<string, string>();
 
   /** @param names the names in the store; undefined if they are unchanged */
   constructor(
@@ -148,15 +152,22 @@ class PartCheck {
     return found;
   }
 
-  #check({ trees, files, uses, names, storePaths }: ActionPart<unknown>): boolean {
+  #check({ trees, files, matches, uses, names, storePaths }: ActionPart<unknown>): boolean {
     return (
       Object.entries(trees).every(([key, tree]) => this.#trees[key] === tree) &&
+      Object.entries(matches).every(([pattern, dirs]) => this.#isMatch(pattern, dirs)) &&
       uses.every((id) => this.isCurrent(id)) &&
       (this.#names === undefined ||
         Object.entries(names).every(([name, digest]) => this.#names?.get(name) === digest)) &&
       Object.entries(files).every(([path, state]) => fileState(path) === state) &&
       storePaths.every((path) => this.#touch(path))
     );
+  }
+
+  #isMatch(pattern: string, dirs: readonly string[]): boolean {
+    const found = this.#matches.get(pattern) ?? matchDirs(pattern).join('\0');
+    this.#matches.set(pattern, found);
+    return found === dirs.join('\0');
   }
 
   #touch(path: string): boolean {

@@ -1,7 +1,9 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
+import { type BuildArg, namedDirs, namedPattern } from '../build-yml/build-args.ts';
+import { matchDirs } from '../build-yml/match-dirs.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { policyDirs, trustFileDirs } from '../workspace/trust-file.ts';
@@ -54,13 +56,23 @@ export function recordAction<Result>(
   if (workspace.catalog.problems.length > 0) return undefined;
   const state = workspaceCheckout(workspace, hashes.keys());
   if (state === undefined || !haveHashes(state, hashes)) return undefined;
+  if (![...hashes.keys()].every((item) => hasFixedPaths(item))) return undefined;
   // Not every package that the action read has a hash of its files.
   if (state.checkout.top === undefined) return undefined;
   const others = otherDescriptions(workspace, hashes);
   const files = unchangedFiles([...read, ...workspaceFiles(workspace), ...others]);
-  if (files === undefined) return undefined;
+  const matches = patternMatches(workspace);
+  if (files === undefined || matches === undefined) return undefined;
   const { checkout, trees } = state;
-  const part = { trees, files: {}, uses: [], names: {}, storePaths: [...storePaths], result };
+  const part = {
+    trees,
+    files: {},
+    matches,
+    uses: [],
+    names: {},
+    storePaths: [...storePaths],
+    result,
+  };
   return { files, declared: {}, checkout, isPartial: false, parts: { '': part } };
 }
 
@@ -79,6 +91,45 @@ export function haveHashes(
         (committed ?? whole) === sourceHashOf(state, sourceDirsOf(item)) &&
         fileState(join(item.dir, BUILD_YML)) === digestOf(item.file.text),
     );
+}
+
+/**
+ * Reports whether a package's build.yml leads to the same directories as long as they have the same
+ * files: no path is a symlink, which may get another target.
+ * @param given build arguments of the command line
+ */
+export function hasFixedPaths(
+  { extraSources, buildArgs }: Package,
+  given: readonly BuildArg[] = [],
+): boolean {
+  const named = [...buildArgs, ...given].flatMap(namedDirs);
+  return [...extraSources.map(({ source }) => source), ...named].every(isReal);
+}
+
+function isReal(dir: string): boolean {
+  return realpathSync.native(dir) === dir;
+}
+
+/**
+ * Returns the directories that each pattern in build arguments matches, of all packages that were
+ * read. Undefined if one is a symlink, or has a package that was not read: it is new.
+ * @param given build arguments of the command line
+ */
+export function patternMatches(
+  { catalog }: Workspace,
+  given: readonly BuildArg[] = [],
+): Readonly<Record<string, readonly string[]>> | undefined {
+  const known = [...catalog.known];
+  const dirs = new Set(known.map(({ dir }) => dir));
+  const args = [...known.flatMap(({ buildArgs }) => buildArgs), ...given];
+  const patterns = new Set(args.flatMap(namedPattern));
+  const matches = Object.fromEntries(
+    [...patterns].map((pattern) => [pattern, matchDirs(pattern)] as const),
+  );
+  const wereRead = Object.values(matches)
+    .flat()
+    .every((dir) => isReal(dir) && (dirs.has(dir) || !existsSync(join(dir, BUILD_YML))));
+  return wereRead ? matches : undefined;
 }
 
 /** Returns the states of files, or undefined if one has changed since it was read. */

@@ -1,8 +1,7 @@
-import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Store, Tag } from '@lkt/oci';
-import { type BuildArg, isPattern, namedDirs } from '../build-yml/build-args.ts';
+import type { BuildArg } from '../build-yml/build-args.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { nameOf } from '../build/other-images.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
@@ -19,8 +18,10 @@ import {
   indexPath,
 } from './find-action.ts';
 import {
+  hasFixedPaths,
   haveHashes,
   noTrustFiles,
+  patternMatches,
   sourceDirsOf,
   unchangedFiles,
   workspaceCheckout,
@@ -106,6 +107,7 @@ class Parts {
   readonly #tags: readonly Tag[];
   readonly #digests: ReadonlyMap<string, string>;
   readonly #isIndexUnchanged: boolean;
+  readonly #matches: ReturnType<typeof patternMatches>;
   /** The sources that each part depends on; undefined for its own. */
   readonly #allDirs: readonly string[] | undefined;
   #byName: ReadonlyMap<string | undefined, readonly Tag[]> | undefined;
@@ -123,7 +125,8 @@ class Parts {
       tags.map(({ reference, descriptor }) => [reference, descriptor.digest]),
     );
     this.#isIndexUnchanged = isIndexUnchanged;
-    const { workspace, built } = inputs;
+    const { workspace, built, buildArgs } = inputs;
+    this.#matches = patternMatches(workspace, buildArgs);
     // A package elsewhere is known only because another package or the command line names it.
     const usual = new Set(state.checkout.packages);
     if (![...workspace.catalog.packages.values()].every(({ dir }) => usual.has(dir)))
@@ -133,16 +136,13 @@ class Parts {
   }
 
   /**
-   * Reports whether a package's build.yml leads to the same directories as long as they have the
-   * same files: no path is a symlink, which may get another target. Outside git, no pattern names
-   * packages either, since a new one elsewhere would be missed.
+   * Reports whether a package leads to the same directories as long as they have the same files.
+   * Outside git, no package may be elsewhere either.
    */
-  #hasFixedPaths({ extraSources, buildArgs: own }: Package): boolean {
-    const buildArgs = [...own, ...this.#inputs.buildArgs];
+  #hasFixedPaths(item: Package): boolean {
     const isOutside = this.#state.checkout.top === undefined;
-    if (isOutside && (this.#allDirs !== undefined || buildArgs.some(isPattern))) return false;
-    const dirs = [...extraSources.map(({ source }) => source), ...buildArgs.flatMap(namedDirs)];
-    return dirs.every((dir) => realpathSync.native(dir) === dir);
+    if (isOutside && this.#allDirs !== undefined) return false;
+    return hasFixedPaths(item, this.#inputs.buildArgs);
   }
 
   /** Returns the part of a package; undefined if its result must not be reused. */
@@ -168,10 +168,12 @@ class Parts {
     );
     const dirs = this.#allDirs ?? [...hashes.keys()].flatMap(sourceDirsOf);
     const trees = treesOf(this.#state, dirs);
-    if (files === undefined || trees === undefined) return undefined;
+    const matches = this.#matches;
+    if (files === undefined || trees === undefined || matches === undefined) return undefined;
     return {
       trees,
       files,
+      matches,
       uses: uses.map(({ dir }) => dir),
       names: Object.fromEntries(names),
       storePaths: [...new Set(stored.paths)],

@@ -1,6 +1,6 @@
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join, matchesGlob, resolve } from 'node:path';
-import { LktError, undefinedIf } from '@lkt/core';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import { matchDirs } from './match-dirs.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
@@ -61,9 +61,10 @@ export async function resolveBuildArgs(
   return resolved;
 }
 
-/** Reports whether an argument expands to all packages that match a pattern. */
-export function isPattern({ value }: BuildArg): boolean {
-  return value.startsWith(`${PREFIX}pkgs:`);
+/** Returns the absolute pattern of an argument that expands to all packages that match, if any. */
+export function namedPattern({ value, dir }: BuildArg): readonly string[] {
+  const prefix = `${PREFIX}pkgs:`;
+  return value.startsWith(prefix) ? [resolve(dir, value.slice(prefix.length))] : [];
 }
 
 /** Returns the directory of the package that an argument names, if any. */
@@ -130,34 +131,11 @@ async function expandPattern(
       fix: `write it as ${arg.name}_%=${arg.value}`,
     });
   }
-  const dirs = (await matchDirs(resolve(arg.dir, pattern))).filter((dir) => dir !== item.dir);
+  const dirs = matchDirs(resolve(arg.dir, pattern)).filter((dir) => dir !== item.dir);
   if (dirs.length === 0) throw arg.at.error(`no directory matches "${pattern}"`);
   const packages = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
   return packages.map((found) => ({
     name: arg.name.replaceAll('%', found.name.replaceAll(/[/-]/g, '_').toUpperCase()),
     package: found,
   }));
-}
-
-/**
- * Returns the directories that match, sorted. Skips hidden ones, as LinuxKit does. `*` does not
- * match a slash.
- */
-async function matchDirs(pattern: string): Promise<string[]> {
-  if (!/[*?[]/.test(pattern)) return (await isDirectory(pattern)) ? [pattern] : [];
-  const parents = await matchDirs(dirname(pattern));
-  const found: string[] = [];
-  for (const parent of parents) {
-    for (const name of (await readdir(parent)).toSorted((a, b) => (a < b ? -1 : 1))) {
-      const path = join(parent, name);
-      if (name.startsWith('.') || !matchesGlob(name, basename(pattern))) continue;
-      if (await isDirectory(path)) found.push(path);
-    }
-  }
-  return found;
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  const found = await stat(path).catch(undefinedIf('ENOENT', 'ENOTDIR'));
-  return found?.isDirectory() === true;
 }
