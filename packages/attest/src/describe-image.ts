@@ -2,7 +2,12 @@ import { canonicalJson, uniqueBy } from '@lkt/core';
 import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import { type Component, componentsIn, type Content, type Part } from './component.ts';
 import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
-import { type InspectedFile, type InspectOptions, inspectImage } from './inspect-image.ts';
+import {
+  type BaseImage,
+  type InspectedFile,
+  type InspectOptions,
+  inspectImage,
+} from './inspect-image.ts';
 import { inspectLayer, layerFiles } from './inspect-layer.ts';
 import { kernelComponent } from './kernel-component.ts';
 import {
@@ -26,8 +31,11 @@ export interface KnownImage {
   contents(): Promise<readonly Content[] | undefined>;
   /** Returns further components of the image, which only SBOMs of others list. */
   claimed?(): Promise<readonly Component[]>;
-  /** Returns the component that owns a file of the image. `size` is in bytes. */
-  ownerOf(path: RawPath, size: number): Promise<Component | undefined>;
+  /**
+   * Returns the component that owns a file of the image. `size` is in bytes. Absent for an image
+   * that was built elsewhere.
+   */
+  ownerOf?(path: RawPath, size: number): Promise<Component | undefined>;
   /** Returns the Debian packages in the image that have Go sources. */
   goSuppliers(): Promise<GoSuppliers>;
   /** Debian source packages in the image, as tarballs. */
@@ -73,12 +81,17 @@ export async function describeImage(
   const { signal } = options;
   const base = baseOf(image, known);
   const inherited = await base?.contents();
-  const covered = inherited === undefined || base === undefined ? 0 : depth(base);
-  const { files, installed } = await inspectImage(store, image, covered, options);
+  const found = await inspectImage(store, image, baseImage(base, inherited), options);
   const contents = new Contents();
   for (const content of inherited ?? []) contents.add(content);
-  for (const component of installed) contents.add({ component });
-  const matches = await matchFiles(store, files, known, signal);
+  for (const component of found.installed) contents.add({ component });
+  const files = [...found.inherited, ...found.files];
+  const matches = new Map([
+    ...(base === undefined
+      ? []
+      : found.inherited.map((file) => [file, { from: base, path: file.path }] as const)),
+    ...(await matchFiles(store, found.files, known, signal)),
+  ]);
   const sources = new Set<KnownImage>();
   const owners = new Map<RawPath, Component>();
   const partsOf = partsReader();
@@ -109,11 +122,24 @@ export async function describeImage(
     owners.set(file.path, content.component);
   }
   const compiledFrom = isCompiled && compiled.length > 1 ? compiled : [];
-  const found = contents.all();
-  const listed = new Set(componentsIn(found).map(({ purl }) => purl));
+  const listed = new Set(componentsIn(contents.all()).map(({ purl }) => purl));
   const claimed = ((await base?.claimed?.()) ?? []).filter(({ purl }) => !listed.has(purl));
   for (const component of claimed) contents.add({ component });
   return { contents: contents.all(), base, sources, owners, compiledFrom };
+}
+
+/**
+ * Returns what `inspectImage` needs of the base image. The files of one with known owners count as
+ * the image's own if its contents are unknown.
+ */
+function baseImage(
+  base: KnownImage | undefined,
+  contents: readonly Content[] | undefined,
+): BaseImage | undefined {
+  if (base?.image === undefined) return undefined;
+  const isDescribed = contents !== undefined;
+  if (!isDescribed && base.ownerOf !== undefined) return undefined;
+  return { image: base.image, isDescribed };
 }
 
 /** Returns the components whose static libraries are linked into programs, by their paths. */
@@ -127,7 +153,7 @@ async function librariesIn(
   if (programs.length === 0) return new Map();
   const libraries: (readonly [Component, readonly string[]])[] = [];
   for (const one of known) {
-    if (one.image === undefined) continue;
+    if (one.image === undefined || one.ownerOf === undefined) continue;
     const owners = new Map<string, Component>();
     for (const layer of one.image.manifest.layers)
       for (const { path, size, hash } of await inspectLayer(store, layer, signal)) {
@@ -168,7 +194,7 @@ async function ownedContent(
   match: Match,
   partsOf: PartsReader,
 ): Promise<Content | undefined> {
-  const component = await match.from.ownerOf(match.path, size);
+  const component = await match.from.ownerOf?.(match.path, size);
   if (component === undefined) return undefined;
   const listed = await partsOf(match.from, component);
   // A program that lkt built was described with its image. A distribution's compiler had other

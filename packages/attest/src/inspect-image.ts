@@ -1,22 +1,10 @@
-import {
-  type FileTree,
-  flattenEntries,
-  explainLayerError,
-  type Image,
-  type RawPath,
-  readFile,
-  type Store,
-  type TreeNode,
-} from '@lkt/oci';
+import type { FileTree, Image, RawPath, Store, TreeNode } from '@lkt/oci';
+import { baseEntries } from './base-entries.ts';
 import type { Component, ComponentLicense } from './component.ts';
 import type { GoProgram } from './go-content.ts';
-import { inspectLayer, type InspectedEntry } from './inspect-layer.ts';
-import {
-  copyrightPath,
-  installedPackages,
-  isPackageDatabase,
-  MAX_DATABASE_BYTES,
-} from './package-databases.ts';
+import { ImageEntries } from './image-entries.ts';
+import { inspectLayers, type InspectedEntry } from './inspect-layer.ts';
+import { installedPackages, isPackageDatabase } from './package-databases.ts';
 
 /** A non-empty file of an image. */
 export interface InspectedFile {
@@ -39,60 +27,67 @@ export interface InspectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The image with the lowest layers of another one. */
+export interface BaseImage {
+  readonly image: Image;
+  /** Whether the contents of these layers are known, so that only the others matter. */
+  readonly isDescribed: boolean;
+}
+
 /** The files and packages found in an image. */
 export interface Inspection {
+  /** Files of the image's own layers, layer by layer. */
   readonly files: readonly InspectedFile[];
+  /** Files of a base image that is not described, at least Go programs and kernels. */
+  readonly inherited: readonly InspectedFile[];
   /** Installed packages, by the databases of apk and dpkg. */
   readonly installed: readonly Component[];
 }
 
 /**
- * Returns the non-empty files of an image, layer by layer, without those of its lowest layers.
- * @param covered number of lowest layers to leave out
+ * Returns the non-empty files and the installed packages of an image.
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function inspectImage(
   store: Store,
-  { manifest }: Image,
-  covered: number,
+  { manifest: { layers } }: Image,
+  base?: BaseImage,
   { signal, parseCopyright }: InspectOptions = {},
 ): Promise<Inspection> {
-  const lists: (readonly InspectedEntry[])[] = [];
-  for (const layer of manifest.layers.slice(covered))
-    lists.push(await inspectLayer(store, layer, signal));
-  const lower: (readonly InspectedEntry[])[] = [];
-  if (lists.some((list) => list.some(needsLower)))
-    for (const layer of manifest.layers.slice(0, covered))
-      lower.push(await inspectLayer(store, layer, signal));
-  lists.unshift(...lower);
-  const layers = manifest.layers.slice(covered - lower.length);
-  const tree = await flattenEntries(
-    layers.map((layer, index) => ({
-      entries: lists[index] ?? [],
-      explain: async (error) => explainLayerError(store, layer, error),
-    })),
-  );
-  const files: InspectedFile[] = [];
+  const depth = base?.image.manifest.layers.length ?? 0;
+  const own = await inspectLayers(store, layers.slice(depth), signal);
+  const lower = base === undefined ? [] : await lowerEntries(store, base, own, signal);
+  const image = await ImageEntries.flatten(store, layers, [...lower, ...own]);
+  const [files, inherited]: [InspectedFile[], InspectedFile[]] = [[], []];
   const databases = new Map<RawPath, string>();
-  for (const node of filesOf(tree, lower.length)) {
-    const { path, size } = node;
-    const { hash, isElf, go, kernel, text } = lists[node.layer]?.[node.ordinal ?? NaN] ?? {};
-    if (hash === undefined) throw new Error(`no layer contains ${path}`);
-    files.push({ path, size, hash, isElf, go, kernel });
-    if (!isPackageDatabase(path) || size > MAX_DATABASE_BYTES) continue;
-    // A hard link has no content of its own: resolve it.
-    const read = async (): Promise<string> =>
-      (await readFile(store, layers, tree, path, MAX_DATABASE_BYTES)).toString('utf8');
-    databases.set(path, text ?? (await read()));
+  for (const node of filesOf(image.tree, base?.isDescribed === true ? depth : 0)) {
+    const { path, type, layer } = node;
+    const found = image.fileAt(node);
+    if (found === undefined) continue;
+    const { size, hash, isElf, go, kernel } = found;
+    const list = layer < depth ? inherited : files;
+    if (type === 'file') list.push({ path, size, hash, isElf, go, kernel });
+    const text = isPackageDatabase(path) ? await image.databaseAt(node) : undefined;
+    if (text !== undefined) databases.set(path, text);
   }
   const licenseOf = (name: string): ComponentLicense | undefined => {
-    // Follows links: packages of one source share a directory.
-    const found = tree.lookup(copyrightPath(name));
-    const node = found?.type === 'hardlink' ? tree.get(found.link ?? '') : found;
-    const text = node === undefined ? undefined : lists[node.layer]?.[node.ordinal ?? NaN]?.text;
+    const text = image.copyrightOf(name)?.text;
     return text === undefined ? undefined : parseCopyright?.(text);
   };
-  return { files, installed: installedPackages(databases, licenseOf) };
+  return { files, inherited, installed: installedPackages(databases, licenseOf) };
+}
+
+/** Returns what is needed of the base image, as the entries of each of its layers. */
+async function lowerEntries(
+  store: Store,
+  { image, isDescribed }: BaseImage,
+  own: readonly (readonly InspectedEntry[])[],
+  signal: AbortSignal | undefined,
+): Promise<readonly (readonly InspectedEntry[])[]> {
+  const { layers } = image.manifest;
+  if (own.some((list) => list.some(needsLower))) return inspectLayers(store, layers, signal);
+  const first = isDescribed ? [] : await baseEntries(store, image, signal);
+  return layers.map((_, index) => (index === 0 ? first : []));
 }
 
 /** Reports whether an entry says something about files of the layers below its own. */
@@ -100,9 +95,9 @@ function needsLower({ type, path }: InspectedEntry): boolean {
   return type === 'hardlink' || isPackageDatabase(path);
 }
 
-/** Returns the files ordered by layer, then by position in the layer. */
-function filesOf(tree: FileTree, covered: number): readonly TreeNode[] {
+/** Returns files and hard links by layer, then by position in the layer. */
+function filesOf(tree: FileTree, lowest: number): readonly TreeNode[] {
   return [...tree.walk()]
-    .filter(({ type, size, layer }) => type === 'file' && size > 0 && layer >= covered)
+    .filter(({ type, layer }) => (type === 'file' || type === 'hardlink') && layer >= lowest)
     .toSorted((a, b) => a.layer - b.layer || (a.ordinal ?? 0) - (b.ordinal ?? 0));
 }

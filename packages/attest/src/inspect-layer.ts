@@ -43,7 +43,18 @@ export async function inspectLayer(
   layer: Descriptor,
   signal?: AbortSignal,
 ): Promise<readonly InspectedEntry[]> {
-  return (await entryLines(store, layer, signal)).map(parseLine);
+  return (await entryLines(store, layer, signal)).map(parseEntry);
+}
+
+/** Returns the entries of each layer; otherwise as `inspectLayer`. */
+export async function inspectLayers(
+  store: Store,
+  layers: readonly Descriptor[],
+  signal?: AbortSignal,
+): Promise<readonly (readonly InspectedEntry[])[]> {
+  const lists: (readonly InspectedEntry[])[] = [];
+  for (const layer of layers) lists.push(await inspectLayer(store, layer, signal));
+  return lists;
 }
 
 /**
@@ -60,7 +71,7 @@ export async function layerFiles(
   return lines.flatMap((line) => {
     const hash = line.slice(0, HASH);
     if (!wanted.has(hash)) return [];
-    const { path, size } = parseLine(line);
+    const { path, size } = parseEntry(line);
     return [{ hash, path, size }];
   });
 }
@@ -128,7 +139,7 @@ async function listEntries(
       const inspector = new ContentInspector(entry.path, entry.size);
       if (content !== undefined)
         for await (const chunk of smallChunks(content)) inspector.push(chunk);
-      const line = lineOf({ ...entry, ...(content === undefined ? {} : inspector.result()) });
+      const line = formatEntry({ ...entry, ...(content === undefined ? {} : inspector.result()) });
       chars += line.length;
       if (chars > MAX_LIST_CHARS)
         throw new LktError(
@@ -205,7 +216,8 @@ class ContentInspector {
 const HASH = 64;
 const NO_HASH = '-'.repeat(HASH);
 
-function lineOf({ hash = NO_HASH, ...entry }: InspectedEntry): string {
+/** Formats an entry as a line. */
+export function formatEntry({ hash = NO_HASH, ...entry }: InspectedEntry): string {
   const { path, type, mode, uid, gid, mtime, size, link, isElf, go, kernel, text } = entry;
   const rest = [link, isElf, go, kernel, text].map((field) => field ?? null);
   while (rest.at(-1) === null) rest.pop();
@@ -217,7 +229,8 @@ type Fields = [
   ...[(RawPath | null)?, (true | null)?, (GoProgram | null)?, (string | null)?, string?],
 ];
 
-function parseLine(line: string): InspectedEntry {
+/** Parses a line of `formatEntry`. */
+export function parseEntry(line: string): InspectedEntry {
   const hash = line.slice(0, HASH);
   const fields = JSON.parse(line.slice(HASH + 1)) as Fields;
   const [type, path, size, mode, uid, gid, mtime, link, isElf, go, kernel, text] = fields;

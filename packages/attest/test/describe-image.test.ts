@@ -1,8 +1,11 @@
-import { digestOf } from '@lkt/core';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import {
   type Component,
   type ComponentLicense,
+  type Content,
   contentsOf,
   debComponent,
   describeImage,
@@ -11,7 +14,8 @@ import {
   type KnownImage,
   spdxOf,
 } from '../src/index.ts';
-import type { Image, Store } from '@lkt/oci';
+import type { EntryWithContent, Image, Store } from '@lkt/oci';
+import { cacheFilePath } from '../src/cache-file.ts';
 import { file, image, withStore } from './support.ts';
 
 const IMAGE = digestOf('image');
@@ -126,10 +130,10 @@ test('reads the licences of installed Debian packages, through links', async () 
   });
 });
 
-test('reads a database that is a hard link to another file', async () => {
+test.each(['zz', 'aa'])('reads a database that is a hard link to %s', async (name) => {
   await withStore(async (store) => {
     const link = { ...file('var/lib/dpkg/status', ''), type: 'hardlink' as const };
-    const layer = [file('zz', DPKG), { ...link, link: 'zz' }];
+    const layer = [file(name, DPKG), { ...link, link: name }];
     expect(await purls(image(store, [file('etc/os-release', DEBIAN)], layer), store)).toEqual([
       'pkg:deb/debian/libc6@2.41-1%2Bb1?arch=amd64&distro=debian-13&upstream=glibc%402.41-1',
     ]);
@@ -188,6 +192,106 @@ test('assigns a file to the package that owns equal content in a known image, wh
   });
 });
 
+function kernelFile(version: string): Buffer {
+  const kernel = Buffer.alloc(0x1000);
+  kernel.write('HdrS', 0x202);
+  kernel.writeUInt16LE(0x200, 0x20e);
+  kernel.write(`${version} (lkt@lkt) #1 SMP\0`, 0x400);
+  return kernel;
+}
+
+function hardLink(path: string, target: string): EntryWithContent {
+  return { ...file(path, ''), type: 'hardlink', link: target };
+}
+
+function debian(): readonly (readonly EntryWithContent[])[] {
+  return [
+    [
+      file('etc/os-release', DEBIAN),
+      file('var/lib/dpkg/status', DPKG),
+      file('usr/share/doc/libc6/copyright', 'The terms'),
+      file('usr/bin/tool', kernelFile('1.0.0')),
+      file('boot/replaced', kernelFile('2.0.0')),
+      file('boot/old/kernel', kernelFile('3.0.0')),
+      file('boot/vmlinuz', kernelFile('4.0.0')),
+      file('boot/removed', kernelFile('5.0.0')),
+      file('etc/plain', 'plain'),
+      { ...file('usr/share/doc/same', ''), type: 'symlink' as const, link: 'libc6' },
+      hardLink('boot/a', 'boot/vmlinuz'),
+    ],
+    [
+      file('usr/bin/tool', 'a script'),
+      file('boot/old', 'a file in place of a directory'),
+      file('var/lib/dpkg/status.d/tzdata', 'Package: tzdata\nVersion: 1\nArchitecture: all\n'),
+      file('var/lib/dpkg/status.d/same', 'Package: same\nVersion: 1\nArchitecture: all\n'),
+      file('var/lib/dpkg/status.d/bad', 'Package: ../doc/libc6\nVersion: 1\nArchitecture: all\n'),
+      hardLink('usr/share/doc/tzdata/copyright', 'var/lib/dpkg/status.d/tzdata'),
+    ],
+  ];
+}
+
+const UPPERS: Record<string, () => readonly EntryWithContent[]> = {
+  'a plain file': () => [file('etc/own', 'own')],
+  'a hidden file': () => [file('boot/.wh.removed', '')],
+  'a replaced file': () => [file('boot/replaced', 'own')],
+  'hidden packages': () => [file('var/lib/.wh.dpkg', '')],
+  'an opaque directory': () => [file('boot/.wh..wh..opq', ''), file('boot/own', 'own')],
+  'a hidden link': () => [file('boot/.wh.a', '')],
+  'another database': () => [file('var/lib/dpkg/status', DPKG.replaceAll('libc6', 'libc7'))],
+  'another licence': () => [file('usr/share/doc/libc6/copyright', 'Other terms')],
+  'no licence': () => [file('usr/share/doc/.wh.libc6', '')],
+  'a hard link': () => [file('own', kernelFile('6.0.0')), hardLink('again', 'own')],
+  'a copy of a file': () => [file('copy', 'plain'), file('kernel', kernelFile('4.0.0'))],
+};
+
+function foreign(made: Image): KnownImage {
+  return {
+    component: imageComponent('debian', made.descriptor.digest),
+    image: made,
+    contents: async () => undefined,
+    goSuppliers: async () => new Map(),
+    sourcePackages: [],
+  };
+}
+
+describe('an image on a base image that was built elsewhere', () => {
+  test.each(Object.entries(UPPERS))('has the packages of both, with %s', async (_, upper) => {
+    await withStore(async (store) => {
+      const from = foreign(await image(store, ...debian()));
+      const made = await image(store, ...debian(), upper());
+      const alone = await describeImage(store, made, [], { parseCopyright });
+      expect(alone.contents.length).toBeGreaterThan(1);
+      for (const time of ['first', 'second']) {
+        const found = await describeImage(store, made, [from], { parseCopyright });
+        expect(sorted(found.contents), time).toEqual(sorted(alone.contents));
+        expect(found.base).toBe(from);
+        expect(found.owners.size).toBe(alone.owners.size);
+      }
+    });
+  });
+
+  test('inspects the base once', async () => {
+    await withStore(async (store) => {
+      const lower = await image(store, ...debian());
+      const from = foreign(lower);
+      const first = await image(store, ...debian(), [file('etc/own', '')]);
+      const { contents } = await describeImage(store, first, [from]);
+      for (const { digest } of lower.manifest.layers) {
+        rmSync(cacheFilePath(store, 'contents', digestHex(digest)));
+        rmSync(join(store.dir, 'blobs/sha256', digestHex(digest)));
+      }
+      const second = await image(store, ...debian(), [file('etc/other', '')]);
+      for (const { digest } of lower.manifest.layers)
+        rmSync(join(store.dir, 'blobs/sha256', digestHex(digest)), { force: true });
+      expect((await describeImage(store, second, [from])).contents).toEqual(contents);
+    });
+  });
+});
+
+function sorted(contents: readonly Content[]): readonly Content[] {
+  return contents.toSorted((a, b) => canonicalJson(a).localeCompare(canonicalJson(b), 'en'));
+}
+
 /** Returns an image with tarballs of source packages. */
 async function source(
   store: Store,
@@ -209,10 +313,7 @@ describe('a file that was compiled from a source package in the build', () => {
   const crun = debComponent({ name: 'crun', version: '1.21-1', architecture: 'source' });
   const linux = debComponent({ name: 'linux', version: '6.12.94-1', architecture: 'source' });
   const ELF = `\x7fELF${' '.repeat(600)}`;
-  const kernel = Buffer.alloc(0x1000);
-  kernel.write('HdrS', 0x202);
-  kernel.writeUInt16LE(0x200, 0x20e);
-  kernel.write('6.12.94 (lkt@lkt) #1 SMP\0', 0x400);
+  const kernel = kernelFile('6.12.94');
 
   test('belongs to it', async () => {
     await withStore(async (store) => {

@@ -68,7 +68,6 @@ export class KnownImages {
       return {
         contents,
         claimed,
-        ownerOf: async () => undefined,
         goSuppliers: async () => new Map(),
         sourcePackages: [],
       };
@@ -128,7 +127,7 @@ export class KnownImages {
         const own = (await read()).get(path);
         if (own !== undefined) return own;
         for (const base of await bases()) {
-          const owner = await base.ownerOf(path, size);
+          const owner = await base.ownerOf?.(path, size);
           if (owner !== undefined) return owner;
         }
         return undefined;
