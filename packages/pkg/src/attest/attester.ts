@@ -7,7 +7,7 @@ import { referrersOf } from './own-attestations.ts';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
 /** Increase it with every change that makes other documents for an unchanged build. */
-const VERSION = 9;
+const VERSION = 10;
 
 /**
  * Writes SBOM and provenance of packages as referrers of their images: of the manifest of each

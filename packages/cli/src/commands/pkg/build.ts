@@ -154,8 +154,8 @@ export class PkgBuild extends LktCommand {
     const summary = await recordSteps(session, flags.timeline, async (recorded) => {
       const found = await findPackages(recorded, action);
       if (found?.isWhole !== true) {
-        // A package has changed since the last run.
-        const isLikely = found !== undefined && certain === undefined;
+        // A package has changed since the last run, or that run built one: then it left no entry.
+        const isLikely = action !== undefined && certain === undefined;
         await using likely = isLikely ? await earlyWorker(recorded, flags, limits) : undefined;
         return await buildAll(recorded, dirs, flags, {
           limits,
