@@ -152,7 +152,11 @@ function canonicalKey(key: KeyObject): KeyObject {
   return createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
 }
 
-function weakness({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
+/** Returns why a key is too weak, or of a type that Sigstore does not support. */
+export function weakness({
+  asymmetricKeyType,
+  asymmetricKeyDetails,
+}: KeyObject): string | undefined {
   if (asymmetricKeyType === 'ed25519') return undefined;
   if (asymmetricKeyType === 'ec') {
     const curve = asymmetricKeyDetails?.namedCurve ?? '';

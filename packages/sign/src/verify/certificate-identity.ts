@@ -1,4 +1,4 @@
-import type { X509Certificate } from '@sigstore/core';
+import type { ASN1Obj, X509Certificate } from '@sigstore/core';
 import { VerificationError } from './verification-error.ts';
 
 /** An OIDC identity, as a certificate states it. */
@@ -31,6 +31,11 @@ const CLAIMS: Readonly<Record<keyof Claims, string>> = {
   environment: `${FULCIO}.23`,
 };
 
+const ALTERNATIVE_NAME = '2.5.29.17';
+/** Tags of the names that an identity can have (RFC 5280, 4.2.1.6). */
+const EMAIL = 1;
+const URI = 6;
+
 /** DER tag of a UTF8String. */
 const UTF8_STRING = 0x0c;
 
@@ -57,9 +62,14 @@ export async function identityOfCertificate(
     const issuer = textOf(extension(certificate, ISSUER_V2));
     // The first version has the text itself; later ones have DER.
     const issuerV1 = extension(certificate, ISSUER_V1);
+    const plain = issuerV1 === undefined ? undefined : utf8(issuerV1);
+    // Programs disagree about which one counts.
+    if (issuer !== undefined && plain !== undefined && issuer !== plain)
+      throw new VerificationError('the certificate states two issuers');
+    const names = extension(certificate, ALTERNATIVE_NAME);
     identity = {
-      subject: certificate.subjectAltName,
-      issuer: issuer ?? (issuerV1 === undefined ? undefined : utf8(issuerV1)),
+      subject: names === undefined ? undefined : subjectOf(ASN1Obj.parseBuffer(Buffer.from(names))),
+      issuer: issuer ?? plain,
     };
     claims = Object.fromEntries(
       Object.entries(CLAIMS).flatMap(([name, oid]) => {
@@ -75,6 +85,26 @@ export async function identityOfCertificate(
   if (subject !== undefined && issuer !== undefined)
     return { identity: { subject, issuer }, claims };
   throw new VerificationError('the certificate has no subject or no issuer');
+}
+
+/**
+ * Returns the only name of a certificate. Of more, programs take different ones. The library drops
+ * the highest bit of each letter, so that different names would become equal.
+ */
+function subjectOf({ subs: [name, ...more] }: ASN1Obj): string | undefined {
+  if (more.length > 0) throw new VerificationError('the certificate has more than one name');
+  const isUri = name?.tag.isContextSpecific(URI) === true;
+  if (name === undefined || !(isUri || name.tag.isContextSpecific(EMAIL))) return undefined;
+  const text = name.value.toString('latin1');
+  if (!/^[!-~]+$/.test(text))
+    throw new VerificationError('the name in the certificate is not printable ASCII');
+  if (isUri !== /^[a-z][a-z0-9+.-]*:/i.test(text))
+    throw new VerificationError(
+      isUri
+        ? `the certificate has the URI ${text}, which is not one`
+        : `the certificate has the address ${text}, which is not an address`,
+    );
+  return text;
 }
 
 /** Returns the value of an extension; undefined if the certificate lacks it. */

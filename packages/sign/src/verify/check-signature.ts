@@ -11,8 +11,9 @@ import { keyHint } from '../bundle/sign-statement.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
 import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
 import { type PublicKey, signatureHash } from '../keys/keys.ts';
-import { trustMaterial } from '../sigstore/trust-material.ts';
+import { trustMaterial, type UsableMaterial } from '../sigstore/trust-material.ts';
 import { VerificationError } from './verification-error.ts';
+import { signerProblem } from '../sigstore/certificate-profile.ts';
 import { identityOfCertificate } from './certificate-identity.ts';
 import { identityProblem } from './trusted-identity.ts';
 import { signerOfKey, type TrustedSigners, type VerifiedSignature } from './verification.ts';
@@ -96,6 +97,7 @@ async function checkCertificateSignature(
   const ctlogThreshold = ctlogs.length === 0 ? 0 : 1;
   const thresholds = { tlogThreshold: 1, ctlogThreshold, timestampThreshold: 1 };
   const entity = await verifySigned(parsed, root.message, thresholds, undefined);
+  await requireSignerProfile(leaf);
   requireEntriesOf(bundle, { kind: 'certificate', der: leaf.raw });
   requireValidLogs(root.message, entity);
   const { identity, claims } = await identityOfCertificate(leaf.raw);
@@ -121,6 +123,7 @@ async function verifySigned(
   key: PublicKey | undefined,
 ): Promise<SignedEntity> {
   const { toSignedEntity, Verifier } = await import('@sigstore/verify');
+  let material: UsableMaterial | undefined;
   // The parsers throw arbitrary errors for hostile bytes.
   try {
     const entity = toSignedEntity(bundle, payload);
@@ -130,11 +133,11 @@ async function verifySigned(
       signature.verifySignature = (by) =>
         verify(signatureHash(by), payload, by, signature.signature);
     if (entity.key.$case === 'certificate') cacheCertificateEncoding(entity.key.certificate);
-    const material = await trustMaterial(root, key);
+    material = await trustMaterial(root, key);
     new Verifier(material, thresholds).verify(entity);
     return entity;
   } catch (error) {
-    throw new VerificationError(describeError(error));
+    throw new VerificationError(describeError(error, material?.unusable));
   }
 }
 
@@ -151,10 +154,19 @@ const REASONS: Readonly<Record<string, string>> = {
   TLOG_MISSING_INCLUSION_ERROR: 'the log entry has no inclusion proof',
 };
 
-function describeError(error: unknown): string {
+function describeError(error: unknown, unusable?: UsableMaterial['unusable']): string {
   if (!(error instanceof Error)) return 'cannot be parsed';
-  const words = 'code' in error ? REASONS[String(error.code)] : undefined;
-  return words === undefined ? `cannot be parsed: ${error.message}` : `${words} (${error.message})`;
+  const code = 'code' in error ? String(error.code) : '';
+  const words = REASONS[code];
+  if (words === undefined) return `cannot be parsed: ${error.message}`;
+  const problem =
+    code === 'CERTIFICATE_ERROR'
+      ? unusable?.certificateAuthorities[0]
+      : code === 'TIMESTAMP_ERROR'
+        ? unusable?.timestampAuthorities[0]
+        : undefined;
+  const why = problem === undefined ? '' : `; the certificate of an authority ${problem}`;
+  return `${words} (${error.message}${why})`;
 }
 
 /** Returns the signing certificate. Other certificates beside it must be in the trusted root. */
@@ -168,6 +180,18 @@ function leafOf(bundle: Bundle, root: RootMessage): X509Certificate {
   const leaf = signerCertificate(bundle);
   if (leaf === undefined) throw new VerificationError('the certificate cannot be parsed');
   return leaf;
+}
+
+/** Requires a certificate for signatures of images, as the verifier does not. */
+async function requireSignerProfile({ raw, publicKey }: X509Certificate): Promise<void> {
+  const { X509Certificate: Certificate } = await import('@sigstore/core');
+  let problem: string | undefined;
+  try {
+    problem = signerProblem(Certificate.parse(Buffer.from(raw)), publicKey);
+  } catch (error) {
+    throw new VerificationError(describeError(error));
+  }
+  if (problem !== undefined) throw new VerificationError(`the certificate ${problem}`);
 }
 
 /** The verifier checks the times too, but without a reason in its message. */

@@ -6,6 +6,7 @@ import { collectFromStore } from '../../src/referrers/collect-signatures.ts';
 import { signImage } from '../../src/signing/sign-images.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../../src/statement/statement.ts';
 import { verifyImage } from '../../src/verify/verify-image.ts';
+import { CERTIFICATES, forgedFrom, SIGNER, SUBJECT } from '../forged-certificates.ts';
 import { sigstoreGo } from './sigstore-go.ts';
 import {
   keyless,
@@ -15,6 +16,7 @@ import {
   createFixture,
   run,
   sigstore,
+  temporary,
   WORKFLOW,
 } from '../support.ts';
 
@@ -110,4 +112,16 @@ describe('sigstore-go', () => {
       expect(unknown.rejections[0]?.reason).toMatch(/who is not trusted/);
     },
   );
+
+  // lkt accepts none of them.
+  it.each(CERTIFICATES)('rejects a certificate $what', async ({ forgery, accepted }) => {
+    const directory = await temporary();
+    const { bundle, trustedRoot } = forgedFrom(forgery);
+    const [file, root] = [join(directory, 'bundle.json'), join(directory, 'root.json')];
+    await writeFile(file, JSON.stringify(bundle));
+    await writeFile(root, trustedRoot);
+    const who = ['-identity', SIGNER.subject, '-issuer', SIGNER.issuer];
+    const args = ['verify', '-root', root, ...who, '-digest', digestHex(SUBJECT), file];
+    expect((await run(program, args)).status).toBe(accepted === undefined ? 1 : 0);
+  });
 });

@@ -43,7 +43,10 @@ export function trustedRoot(instance: Instance): object {
     tlogs: [log(instance.log), log(instance.tiledLog.key, instance.tiledLog.id)],
     certificateAuthorities: [authority(instance.certificates)],
     ctlogs: [log(instance.certificateLog)],
-    timestampAuthorities: [authority(instance.timestampCertificates)],
+    timestampAuthorities:
+      instance.timestampCertificates.length === 0
+        ? []
+        : [authority(instance.timestampCertificates)],
   };
 }
 

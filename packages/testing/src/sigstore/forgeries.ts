@@ -1,0 +1,18 @@
+export {
+  alternativeNames,
+  basicConstraints,
+  ecKeys,
+  extendedKeyUsage,
+  extension,
+  keyUsage,
+  Usage,
+} from './forged-certificate.ts';
+export { der, integer, objectId, sequence } from './der.ts';
+export {
+  authorityExtensions,
+  forge,
+  type Forged,
+  type ForgedBundle,
+  type Forgery,
+  leafExtensions,
+} from './forgery.ts';
