@@ -18,7 +18,7 @@ export interface CycloneDxDocument {
   readonly serialNumber: string;
   readonly version: 1;
   readonly metadata: {
-    readonly timestamp: string;
+    readonly timestamp?: string;
     readonly tools: { readonly components: readonly { type: 'application'; name: 'lkt' }[] };
     readonly component?: CycloneDxComponent;
   };
@@ -68,7 +68,7 @@ export function cycloneDxOf(document: SpdxDocument): CycloneDxDocument {
   const contained = containedIn(root ?? DOCUMENT, relationships);
   const body = {
     metadata: {
-      timestamp: creationInfo.created,
+      timestamp: creationInfo?.created,
       tools: { components: [{ type: 'application' as const, name: 'lkt' as const }] },
       component: described && componentOf(described),
     },

@@ -21,12 +21,8 @@ export function additionsTo(known: readonly SpdxDocument[], foreign: SpdxDocumen
   return { ...foreign, packages, relationships: [...foreign.relationships, ...relationships] };
 }
 
-/** An SBOM of another tool may have entries of any form. */
-function purlsOf({ externalRefs }: SpdxPackage): readonly string[] {
-  const references: readonly unknown[] = Array.isArray(externalRefs) ? externalRefs : [];
-  return references.flatMap((one) => {
-    const { referenceType, referenceLocator } = (one ?? {}) as Record<string, unknown>;
-    const isPurl = typeof referenceType === 'string' && /(?:^|\/)purl$/.test(referenceType);
-    return isPurl && typeof referenceLocator === 'string' ? [referenceLocator] : [];
-  });
+function purlsOf({ externalRefs = [] }: SpdxPackage): readonly string[] {
+  return externalRefs
+    .filter(({ referenceType }) => /(?:^|\/)purl$/.test(referenceType))
+    .map(({ referenceLocator }) => referenceLocator);
 }

@@ -16,7 +16,8 @@ export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
 export { goComponent, type GoSuppliers, mergeSuppliers, STANDARD_LIBRARY } from './go-content.ts';
 export { isWithin, repositoryOf } from './go-packages.ts';
 export { additionsTo } from './foreign-spdx.ts';
-export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
+export { mergeSpdx } from './merge-spdx.ts';
+export { parseSpdx } from './parse-spdx.ts';
 export {
   type ExternalParameters,
   type ImageParameters,

@@ -1,4 +1,4 @@
-import { canonicalJson, digestHex, digestOf, readJson } from '@lkt/core';
+import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import type { Component } from './component.ts';
 import {
   describes,
@@ -101,43 +101,4 @@ function idFor(item: SpdxPackage, packages: ReadonlyMap<string, SpdxPackage>): s
   return other === undefined || canonicalJson(other) === text
     ? item.SPDXID
     : `${item.SPDXID}-${digestHex(digestOf(text)).slice(0, 16)}`;
-}
-
-/**
- * Parses an SPDX 2.3 document of any tool, and validates the fields that `mergeSpdx` reads.
- * @throws IMAGE_INVALID
- */
-export function parseSpdx(bytes: Uint8Array): SpdxDocument {
-  return readJson(bytes, spdxFrom, { code: 'IMAGE_INVALID', what: 'not a valid SPDX document' });
-}
-
-function spdxFrom(value: unknown): SpdxDocument {
-  const document = value as Record<string, unknown>;
-  if (document['spdxVersion'] !== 'SPDX-2.3') throw new Error('spdxVersion is not SPDX-2.3');
-  const packages = records(document['packages'], 'packages', ['SPDXID', 'name']);
-  const relationships = records(document['relationships'], 'relationships', [
-    'spdxElementId',
-    'relationshipType',
-    'relatedSpdxElement',
-  ]);
-  const licenses = document['hasExtractedLicensingInfos'] ?? [];
-  const hasExtractedLicensingInfos = records(licenses, 'hasExtractedLicensingInfos', [
-    'licenseId',
-    'extractedText',
-  ]);
-  return {
-    ...document,
-    ...('hasExtractedLicensingInfos' in document && { hasExtractedLicensingInfos }),
-    packages,
-    relationships,
-  } as unknown as SpdxDocument;
-}
-
-function records(value: unknown, what: string, texts: readonly string[]): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error(`${what} is not a list`);
-  for (const item of value as unknown[])
-    for (const name of texts)
-      if (typeof (item as Record<string, unknown> | null)?.[name] !== 'string')
-        throw new Error(`an entry of ${what} has no ${name}`);
-  return value as unknown[];
 }

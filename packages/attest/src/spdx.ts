@@ -11,7 +11,8 @@ export interface SpdxDocument {
   readonly SPDXID: typeof DOCUMENT;
   readonly name: string;
   readonly documentNamespace: string;
-  readonly creationInfo: { readonly created: string; readonly creators: readonly string[] };
+  /** Absent only in documents of other tools. */
+  readonly creationInfo?: { readonly created: string; readonly creators: readonly string[] };
   /** Licences that SPDX does not list; absent without any. */
   readonly hasExtractedLicensingInfos?: readonly SpdxLicense[];
   readonly packages: readonly SpdxPackage[];

@@ -1,8 +1,15 @@
+import { canonicalJson, LktError } from '@lkt/core';
 import { fuzz } from '@lkt/testing/fuzz';
 import { expect, test } from 'vitest';
 import { GoBuildInfoScanner } from '../src/go-build-info.ts';
+import { cycloneDxOf } from '../src/cyclonedx.ts';
+import { additionsTo } from '../src/foreign-spdx.ts';
+import { mergeSpdx } from '../src/merge-spdx.ts';
+import { parseSpdx } from '../src/parse-spdx.ts';
 import { parsePackageUrl } from '../src/purl.ts';
+import { contentsOf, spdxOf } from '../src/spdx.ts';
 import { archivePatterns } from '../src/static-archive.ts';
+import { EXAMPLE } from './example-sbom.ts';
 import { archive, code, objectFile } from './object-fixture.ts';
 
 test('parsePackageUrl never fails', async () => {
@@ -52,5 +59,37 @@ test('archivePatterns never fails', async () => {
     [archive(Buffer.from('index'), object)],
     (input) => archivePatterns(input),
     () => false,
+  );
+});
+
+function isRejection(error: unknown): boolean {
+  return error instanceof LktError;
+}
+
+test('parseSpdx rejects what merging, converting and reading cannot use', async () => {
+  const seed = spdxOf(EXAMPLE);
+  const use = (input: Buffer): void => {
+    const document = parseSpdx(input);
+    const all = [seed, document, additionsTo([seed], document)];
+    const merged = mergeSpdx({ kind: 'image', name: 'system' }, all);
+    for (const one of [document, merged]) {
+      canonicalJson(cycloneDxOf(one));
+      contentsOf(one);
+    }
+  };
+  for (const key of Object.keys(Object.assign({}, ...seed.packages) as object))
+    for (const value of [null, 0, {}, [null], [{}], { toString: 0 }])
+      try {
+        const packages = seed.packages.map((item) => ({ ...item, [key]: value }));
+        use(Buffer.from(JSON.stringify({ ...seed, packages })));
+      } catch (error) {
+        if (!isRejection(error)) throw error;
+      }
+  await fuzz([Buffer.from(canonicalJson(seed))], use, isRejection);
+  const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+  const [item] = seed.packages;
+  const json = JSON.stringify({ ...seed, packages: [{ ...item, annotations: 0 }] });
+  expect(() => use(Buffer.from(json.replace('"annotations":0', `"annotations":${deep}`)))).toThrow(
+    'not a valid SPDX document: it has more than 200 levels',
   );
 });

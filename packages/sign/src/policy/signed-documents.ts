@@ -1,4 +1,4 @@
-import { canonicalJson } from '@lkt/core';
+import { canonicalJson, isDeep } from '@lkt/core';
 import type { CollectedSignatures } from '../referrers/collected-signatures.ts';
 import type { VerifiedSignature } from '../verify/verification.ts';
 import { verifyImage } from '../verify/verify-image.ts';
@@ -43,21 +43,6 @@ export async function signedSboms(
     return verdicts.includes(true) && !verdicts.includes(false);
   };
   return [...texts].filter(isSigned).map((text) => JSON.parse(text) as unknown);
-}
-
-/** Levels of a document; SPDX has 4, CycloneDX more for components in components. */
-const MAX_LEVELS = 200;
-
-/** Reports whether a document is nested so much that functions could run out of stack. */
-function isDeep(document: unknown): boolean {
-  let level = [document];
-  for (let count = 0; level.length > 0; count += 1) {
-    if (count > MAX_LEVELS) return true;
-    level = level.flatMap((value): unknown[] =>
-      typeof value === 'object' && value !== null ? Object.values(value) : [],
-    );
-  }
-  return false;
 }
 
 /** Reports whether a document is SPDX 2 or CycloneDX. */
