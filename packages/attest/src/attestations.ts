@@ -12,8 +12,8 @@ const ARTIFACT_TYPE: Readonly<Record<AttestationKind, string>> = {
   sbom: SPDX_JSON,
 };
 
-/** Bytes. SBOMs of large images have some MB. */
-const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
+/** Bytes, as for pulled ones. SBOMs of large images have some MB; more could use up the memory. */
+const MAX_DOCUMENT_BYTES = 64 * 2 ** 20;
 
 /**
  * Writes an SBOM to the store, as a referrer of its image.

@@ -170,12 +170,15 @@ export async function planConfig(
     ...bundles.parts,
     ...files,
   ];
-  const sboms = async (): Promise<ReadonlyMap<SbomFormat, Buffer>> => {
+  const makeSboms = async (): Promise<ReadonlyMap<SbomFormat, Buffer>> => {
     if (wanted === undefined) return new Map();
     const { formats = ['spdx'], known = new Map(), signed } = wanted;
-    const document = await systemSbom(store, { cache, contents }, images.all, known, signed);
+    const sources = { known, signed, reporter };
+    const document = await systemSbom(store, { cache, contents }, images.all, sources);
     return new Map(formats.map((one) => [one, sbomIn(one, document)]));
   };
+  let making: ReturnType<typeof makeSboms> | undefined;
+  const sboms = async (): ReturnType<typeof makeSboms> => (making ??= makeSboms());
   if (wanted?.path !== undefined) {
     const origin = { source: 'lkt.sbom', location: 'sbom' };
     for (const sbom of [...(await sboms()).values()].slice(0, 1))

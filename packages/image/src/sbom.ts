@@ -10,9 +10,9 @@ import {
   type SpdxDocument,
   spdxOf,
 } from '@lkt/attest';
-import { canonicalJson, type Digest, LktError, withPrefix } from '@lkt/core';
+import { canonicalJson, type Digest, LktError, type Reporter, withPrefix } from '@lkt/core';
 import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@lkt/oci';
-import { inspectOptions, spdxSboms, type StoredSbom, storedSboms } from '@lkt/pkg';
+import { inspectOptions, spdxSboms, type StoredSbom, storedSboms, withoutBroken } from '@lkt/pkg';
 import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import type { SourceImage } from './tree/source-image.ts';
@@ -48,21 +48,26 @@ const SYSTEM: Component = { kind: 'image', name: 'system' };
 /** Bump when the document changes for unchanged images. */
 const SBOM_VERSION = 'sbom 4';
 
+/** SBOMs of a system's images, and the receiver of warnings about them. */
+interface SbomSources {
+  readonly known: KnownSboms;
+  readonly signed?: SignedSboms | undefined;
+  readonly reporter: Reporter;
+}
+
 /**
  * Returns the SBOM of a system, merged from those of its images. Scans images without one. Cached
- * by images and SBOMs.
- * @throws LktError IMAGE_INVALID for a malformed SBOM
+ * by images and SBOMs. Warns of malformed SBOMs that others attached.
+ * @throws LktError IMAGE_INVALID for another malformed SBOM
  */
 export async function systemSbom(
   store: Store,
   { cache, contents }: SbomCaches,
   images: Iterable<SourceImage>,
-  known: KnownSboms,
-  signed?: SignedSboms,
+  sources: SbomSources,
 ): Promise<Buffer> {
   const found: { readonly image: SourceImage; readonly sboms: readonly StoredSbom[] }[] = [];
-  for (const image of images)
-    found.push({ image, sboms: await sbomsOf(store, image, known.get(image.digest), signed) });
+  for (const image of images) found.push({ image, sboms: await sbomsOf(store, image, sources) });
   const inputs = found.map(({ image, sboms }) =>
     canonicalJson([
       image.full,
@@ -100,12 +105,14 @@ export function sbomIn(format: SbomFormat, document: Buffer): Buffer {
 async function sbomsOf(
   store: Store,
   image: SourceImage,
-  own: Descriptor | undefined,
-  signed: SignedSboms | undefined,
+  { known, signed, reporter }: SbomSources,
 ): Promise<readonly StoredSbom[]> {
+  const own = known.get(image.digest);
   if (own === undefined) {
     const accepted = ((await signed?.(image)) ?? []).filter(isSpdx);
-    return storedSboms(store, image.digest, accepted);
+    const stored = await storedSboms(store, image.digest, accepted);
+    const warn = (text: string): void => reporter.emit({ kind: 'warning', text });
+    return withoutBroken(stored, image.label, parseSpdx, warn);
   }
   const read = async (): Promise<Buffer> => readAttestation(store, own);
   return [{ digest: own.digest, isForeign: false, read }];

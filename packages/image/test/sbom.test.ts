@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { debComponent, imageComponent, spdxOf, type SpdxDocument, writeSbom } from '@lkt/attest';
-import type { Digest } from '@lkt/core';
-import { type Descriptor, loadImage, type Store } from '@lkt/oci';
+import type { Digest, Reporter } from '@lkt/core';
+import { type Descriptor, loadImage, type Store, writeReferrer } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { composeImage } from '../src/index.ts';
 import type { ComposeOptions } from '../src/compose-options.ts';
@@ -48,6 +48,7 @@ async function compose(
   store: Store,
   text: string,
   sbom?: ComposeOptions['sbom'],
+  reporter?: Reporter,
 ): Promise<{ tar: Buffer; sbom: () => Buffer; inTar: (path: string) => Buffer }> {
   const outDir = tempDir();
   await composeImage({
@@ -58,6 +59,7 @@ async function compose(
     name: 'system',
     platform: PLATFORM,
     sbom,
+    ...(reporter && { reporter }),
   });
   const tar = join(outDir, 'system.tar');
   return {
@@ -205,5 +207,64 @@ test('rejects a damaged one', async () => {
   await expect(compose(store, text, { known })).rejects.toMatchObject({
     code: 'IMAGE_INVALID',
     message: expect.stringContaining('the SBOM of lkt/described:1'),
+  });
+});
+
+test('warns of a broken one that others attached, and lists what the layers show', async () => {
+  const store = await tempStore();
+  const digest = await image(store, [
+    { 'etc/': '', 'etc/os-release': 'ID=alpine\n', 'lib/apk/db/installed': APK },
+  ]);
+  const { descriptor: subject } = await loadImage(store, digest, PLATFORM);
+  const text = `services: [{name: one, image: "team/app:1@${digest}", command: [/a]}]`;
+  const make = async (
+    signed: readonly unknown[] = [],
+  ): Promise<{ readonly warnings: readonly string[]; readonly sbom: string }> => {
+    const warnings: string[] = [];
+    const reporter: Reporter = {
+      emit: (event) => {
+        if (event.kind === 'warning') warnings.push(event.text);
+      },
+    };
+    const options = { signed: async () => signed, path: '/sbom', formats: ['spdx'] as const };
+    const made = await compose(store, text, options, reporter);
+    return { warnings, sbom: made.sbom().toString() };
+  };
+  const before = await make();
+  expect(before.sbom).toContain('musl');
+  const artifactType = 'application/spdx+json';
+  const attach = async (content: string, exists = true): Promise<string> => {
+    const blob = await store.writeBytes(Buffer.from(content));
+    const layers = [{ mediaType: artifactType, ...blob }];
+    const referrer = await writeReferrer(store, { subject, artifactType, layers });
+    await store.addReferrer(referrer);
+    if (!exists) rmSync(store.blobPath(blob.digest));
+    return `the SBOM ${referrer.digest}, which others attached to team/app:1, is not used: `;
+  };
+  const packages = '"packages":[{"SPDXID":"a","name":"a"';
+  const start = `{"spdxVersion":"SPDX-2.3","relationships":[],${packages}`;
+  const expected = [
+    `${await attach('{')}not a valid SPDX document: `,
+    `${await attach('{"spdxVersion":"SPDX-2.2"}')}not a valid SPDX document: spdxVersion is not`,
+    `${await attach(`${start},"supplier":1}]}`)}not a valid SPDX document: supplier of an entry`,
+    `${await attach(`${start},"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}]}`)}not a valid SPDX`,
+    `${await attach(`${start}}]}`, false)}blob `,
+  ];
+  const after = await make();
+  expect(after.sbom).toBe(before.sbom);
+  expect(after.warnings.toSorted()).toEqual(
+    expected.toSorted().map((one) => expect.stringContaining(one) as string),
+  );
+  // Nothing of it is cached.
+  expect((await make()).warnings).toHaveLength(expected.length);
+  await attach('[');
+  await attach('"');
+  expect((await make()).warnings).toContain(
+    '2 more SBOMs that others attached to team/app:1 cannot be used',
+  );
+  // One that policies accept is not passed over.
+  await expect(make([{ spdxVersion: 'SPDX-2.3', packages: [{}] }])).rejects.toMatchObject({
+    code: 'IMAGE_INVALID',
+    message: expect.stringContaining('the SBOM of team/app:1 is not a valid SPDX document: '),
   });
 });

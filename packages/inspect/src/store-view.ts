@@ -50,6 +50,9 @@ export async function viewStored(
   };
 }
 
+/** Codes of errors about the content of a document. */
+const CONTENT_ERRORS: readonly string[] = ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'];
+
 /** Reads all documents of a kind, so that one that others attached hides no other. */
 async function readDocuments(
   store: Store,
@@ -64,7 +67,7 @@ async function readDocuments(
     try {
       found.push({ kind, digest, ...read(await readAttestation(store, referrer)) });
     } catch (error) {
-      if (!(error instanceof LktError) || error.code !== 'IMAGE_INVALID') throw error;
+      if (!(error instanceof LktError) || !CONTENT_ERRORS.includes(error.code)) throw error;
       found.push({ kind, digest, problem: error.message });
     }
   }

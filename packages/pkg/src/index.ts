@@ -82,8 +82,15 @@ export { declaresPackage } from './workspace/package-dirs.ts';
 export { missingImage } from './build/other-images.ts';
 export { missingPin, pinOf, referenceError, type ReferenceProblem } from './pins/check-pin.ts';
 export { inspectOptions } from './attest/inspect-options.ts';
-export { type StoredSbom, spdxSboms, storedSboms } from './attest/stored-sboms.ts';
-export { readAttestations } from './attest/read-attestations.ts';
+export {
+  isContentError,
+  parseDocument,
+  spdxSboms,
+  type StoredSbom,
+  storedSboms,
+  withoutBroken,
+} from './attest/stored-sboms.ts';
+export { storedAttestations } from './attest/stored-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
 export { showTags, sourceReference } from './pins/show-tag.ts';

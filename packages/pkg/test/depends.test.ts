@@ -3,7 +3,7 @@ import { parsePlatform, readTar, type Store, writeImage, writeIndex, writeLayer 
 import { expect, it } from 'vitest';
 import type { BuiltPackage } from '../src/build/built-package.ts';
 import { pinOf } from '../src/pins/check-pin.ts';
-import { readAttestations } from '../src/attest/read-attestations.ts';
+import { storedAttestations } from '../src/attest/stored-attestations.ts';
 import { bench, type Bench, FILES } from './bench.ts';
 import { write } from '../../git/test/checkout.ts';
 
@@ -138,8 +138,8 @@ it.each([
 });
 
 async function dependencies(store: Store, { index }: BuiltPackage): Promise<readonly unknown[]> {
-  const [text] = await readAttestations(store, `lkt/alone@${index.digest}`, 'provenance', AMD64);
-  const statement = JSON.parse(String(text)) as {
+  const [found] = await storedAttestations(store, `lkt/alone@${index.digest}`, 'provenance', AMD64);
+  const statement = JSON.parse(String(await found?.read())) as {
     predicate: { buildDefinition: { resolvedDependencies: readonly unknown[] } };
   };
   return statement.predicate.buildDefinition.resolvedDependencies;

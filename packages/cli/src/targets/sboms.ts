@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { readJson } from '@lkt/core';
 import type { NamedImage } from '@lkt/sign';
 import type { SbomDocument, SbomPackages, Subject } from '@lkt/vulns';
 import { referencesOf } from './audited-images.ts';
@@ -109,7 +108,8 @@ async function imageSbom(
 ): Promise<TargetSbom> {
   const { familiarReference, loadImage, parsePlatform } = await import('@lkt/oci');
   const { describeImage, imageComponent, spdxOf } = await import('@lkt/attest');
-  const { inspectOptions, storedSboms } = await import('@lkt/pkg');
+  const { inspectOptions, parseDocument, storedSboms, withoutBroken } = await import('@lkt/pkg');
+  const { parseSbom } = await import('@lkt/vulns');
   const { store, source, descriptor } = await imageInStore(session, reference);
   const platform = parsePlatform(platformText);
   const image = await loadImage(store, descriptor.digest, platform);
@@ -117,16 +117,16 @@ async function imageSbom(
   const name = familiarReference({ domain: source.domain, path: source.path });
   const component = imageComponent(name, digest, platform);
   const images = [name, reference, component.purl ?? ''];
+  const stored = await storedSboms(store, digest, await signedSboms({ ...source, digest }));
+  const usable = await withoutBroken(
+    stored,
+    reference,
+    (bytes) => parseSbom(parseDocument(bytes), 'it'),
+    (text) => session.reporter.emit({ kind: 'warning', text }),
+  );
   const documents: SbomDocument[] = [];
-  const signed = await signedSboms({ ...source, digest });
-  for (const { digest: sbom, isForeign, read } of await storedSboms(store, digest, signed))
-    documents.push({
-      document: readJson(await read(), (value) => value, {
-        code: 'IMAGE_INVALID',
-        what: `the SBOM ${sbom} of ${reference} is not JSON`,
-      }),
-      isForeign,
-    });
+  for (const { isForeign, read } of usable)
+    documents.push({ document: parseDocument(await read()), isForeign });
   const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
   const inspected = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   return documents.length > 0

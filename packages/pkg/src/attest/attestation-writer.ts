@@ -23,6 +23,7 @@ import type {
   Attestations,
   AttestedImage,
   AttestedPackage,
+  OtherImage,
   PackageAttestations,
 } from './attestations.ts';
 import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
@@ -31,7 +32,7 @@ import { readDebMetadata } from './deb-metadata.ts';
 import { inspectOptions } from './inspect-options.ts';
 import { KnownImages } from './known-images.ts';
 import { ownAttestations } from './own-attestations.ts';
-import { spdxSboms, storedSboms } from './stored-sboms.ts';
+import { spdxSboms, storedSboms, withoutBroken } from './stored-sboms.ts';
 
 /**
  * Writes the documents and their manifests to the store. Does not add them as referrers.
@@ -43,9 +44,9 @@ export async function writeAttestations(
   store: Store,
   known: ReadonlyMap<Digest, AttestedImage>,
   origin: Origin | undefined,
-  signal: AbortSignal | undefined,
+  { warn, signal }: WriteOptions,
 ): Promise<PackageAttestations> {
-  const knowledge = new KnownImages(store, known, signal);
+  const knowledge = new KnownImages(store, known, warn, signal);
   const images: Attestations[] = [];
   for (const image of work.images) {
     const bases = await knowledge.bases(image);
@@ -53,7 +54,13 @@ export async function writeAttestations(
     const statement = imageProvenance(work, image, bases, origin);
     images.push(await writeDocuments(store, image.descriptor, document, statement));
   }
-  return { index: await attestIndex(work, images, store), images };
+  return { index: await attestIndex(work, images, store, { warn, signal }), images };
+}
+
+interface WriteOptions {
+  /** Receives warnings about SBOMs that others attached to an image. */
+  readonly warn: (text: string) => void;
+  readonly signal?: AbortSignal | undefined;
 }
 
 function imageProvenance(
@@ -121,15 +128,16 @@ async function attestIndex(
   { item, hash, index, others }: AttestedPackage,
   attested: readonly Attestations[],
   store: Store,
+  options: WriteOptions,
 ): Promise<Attestations> {
   const documents: SpdxDocument[] = [];
   for (const { sbom } of attested) documents.push(parseSpdx(await readAttestation(store, sbom)));
   const built: BuildDefinition[] = [];
   for (const { provenance } of attested) built.push(await readDefinition(store, provenance));
   const own = others.length === 0 ? new Set<Digest>() : await ownAttestations(store);
-  for (const { digest, platform } of others) {
-    const sboms = await spdxSboms(await storedSboms(store, digest));
-    documents.push(...sboms.known, ...sboms.added);
+  for (const other of others) {
+    const { digest, platform } = other;
+    documents.push(...(await otherSboms(item.name, other, store, options)));
     const found: BuildDefinition[] = [];
     for (const referrer of await findAttestations(store, digest, 'provenance'))
       if (own.has(referrer.digest)) found.push(await readDefinition(store, referrer));
@@ -156,6 +164,27 @@ async function attestIndex(
   return writeDocuments(store, index, mergeSpdx(whole, documents, 'VARIANT_OF'), statement);
 }
 
+/**
+ * Returns the SBOMs of an image for another platform: those of builds here, else that of its
+ * layers, and what SBOMs that others attached add.
+ */
+async function otherSboms(
+  name: string,
+  { digest, platform }: OtherImage,
+  store: Store,
+  { warn, signal }: WriteOptions,
+): Promise<readonly SpdxDocument[]> {
+  const stored = await storedSboms(store, digest);
+  const sboms = await withoutBroken(stored, name, parseSpdx, warn);
+  const { known, added } = await spdxSboms(sboms, async () => {
+    const image = await loadImage(store, digest, platform);
+    const { contents } = await describeImage(store, image, [], await inspectOptions(signal));
+    const component = imageComponent(name, digest, platform);
+    return spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
+  });
+  return [...known, ...added];
+}
+
 type BuildDefinition = Pick<
   ProvenanceStatement['predicate']['buildDefinition'],
   'resolvedDependencies'
@@ -169,14 +198,10 @@ async function readDefinition(store: Store, referrer: Descriptor): Promise<Build
   return (JSON.parse(text) as ProvenanceStatement).predicate.buildDefinition;
 }
 
-function imageAsInput(
-  name: string,
-  digest: Digest,
-  platform: Platform | undefined,
-): BuildDefinition {
+function imageAsInput(name: string, digest: Digest, platform: Platform): BuildDefinition {
   const { purl: uri } = imageComponent(name, digest, platform);
   return {
-    externalParameters: { platforms: platform === undefined ? [] : [formatPlatform(platform)] },
+    externalParameters: { platforms: [formatPlatform(platform)] },
     resolvedDependencies: [{ name, uri, digest: digestSet(digest) }],
   };
 }

@@ -1,4 +1,4 @@
-import type { Descriptor } from '@lkt/oci';
+import type { Descriptor, Platform } from '@lkt/oci';
 import type { KeyedInputs } from '../build/plan-image.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -19,12 +19,15 @@ export interface AttestedImage extends KeyedInputs {
   readonly sbom?: Descriptor;
 }
 
+/** An image in the index of a package that this build has not built. */
+export type OtherImage = Descriptor & { readonly platform: Platform };
+
 export interface AttestedPackage {
   readonly item: Package;
   readonly hash: SourceHash;
   readonly images: readonly AttestedImage[];
   /** Images for other platforms in the same index. They were attested when they were built. */
-  readonly others: readonly Descriptor[];
+  readonly others: readonly OtherImage[];
   readonly index: Descriptor;
   /**
    * Names of packages whose images were taken from the store or a registry: what is known of their

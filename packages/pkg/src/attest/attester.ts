@@ -1,5 +1,5 @@
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
-import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf, type Reporter } from '@lkt/core';
 import { type Git, type Origin, readOrigin } from '@lkt/git';
 import type { Store } from '@lkt/oci';
 import { readOwners } from './deb-owners.ts';
@@ -19,13 +19,17 @@ const VERSION = 10;
 export class Attester {
   readonly #store: Store;
   readonly #git: Git;
+  readonly #reporter: Reporter;
   readonly #signal: AbortSignal | undefined;
+  /** Packages with the same base image have the same warnings about it. */
+  readonly #warnings = new Set<string>();
   /** Keyed by manifest digest. */
   readonly #known = new Map<Digest, AttestedImage>();
 
-  constructor(store: Store, git: Git, signal?: AbortSignal) {
+  constructor(store: Store, git: Git, reporter: Reporter, signal?: AbortSignal) {
     this.#store = store;
     this.#git = git;
+    this.#reporter = reporter;
     this.#signal = signal;
   }
 
@@ -50,11 +54,17 @@ export class Attester {
       this.#store,
       this.#known,
       await this.#origin(work),
-      this.#signal,
+      { warn: (text) => this.#warn(text), signal: this.#signal },
     );
     await this.#store.addReferrer(...referrersOf(written));
     await writeCacheFile(this.#store, note, [JSON.stringify(written)]);
     return written;
+  }
+
+  #warn(text: string): void {
+    if (this.#warnings.has(text)) return;
+    this.#warnings.add(text);
+    this.#reporter.emit({ kind: 'warning', text });
   }
 
   /** Returns the repository and commit of the package; undefined if they lack its sources. */

@@ -1,5 +1,4 @@
 import {
-  type Component,
   componentsIn,
   contentsOf,
   type GoSuppliers,
@@ -18,23 +17,29 @@ import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
 import { type MetadataByName, readDebMetadata } from './deb-metadata.ts';
 import { ownerLine } from './deb-owners.ts';
-import { spdxSboms, storedSboms } from './stored-sboms.ts';
+import { spdxSboms, storedSboms, withoutBroken } from './stored-sboms.ts';
 import { goSuppliersOf, type OwnedFile } from './go-sources.ts';
 
 /** Finds the contents and file owners of the images that packages are built from. */
 export class KnownImages {
   readonly #store: Store;
   readonly #known: ReadonlyMap<Digest, AttestedImage>;
+  readonly #warn: (text: string) => void;
   readonly #signal: AbortSignal | undefined;
 
-  /** @param known images of packages by manifest digest */
+  /**
+   * @param known images of packages by manifest digest
+   * @param warn receives warnings about SBOMs that others attached to an image
+   */
   constructor(
     store: Store,
     known: ReadonlyMap<Digest, AttestedImage>,
-    signal: AbortSignal | undefined,
+    warn: (text: string) => void,
+    signal?: AbortSignal,
   ) {
     this.#store = store;
     this.#known = known;
+    this.#warn = warn;
     this.#signal = signal;
   }
 
@@ -49,7 +54,7 @@ export class KnownImages {
       const component = imageComponent(name, digest, platform);
       const image = await loadImage(this.#store, digest, platform).catch(undefinedIf('NOT_FOUND'));
       const manifest = image?.descriptor.digest ?? digest;
-      found.set(manifest, { ...(await this.#knowledge(manifest)), component, image });
+      found.set(manifest, { ...(await this.#knowledge(manifest, name)), component, image });
     }
     return [...found.values()];
   }
@@ -60,10 +65,13 @@ export class KnownImages {
    */
   async #knowledge(
     manifest: Digest,
+    name: string,
   ): Promise<Knowledge & Pick<KnownImage, 'claimed' | 'contents'>> {
     const made = this.#known.get(manifest);
-    const contents = once(async () => this.#contents(manifest));
-    const claimed = once(async () => this.#claimed(manifest));
+    const sboms = once(async () => this.#sboms(manifest, name));
+    const contents = once(async () => contentsIn(await sboms()));
+    // Only SBOMs of others list these.
+    const claimed = once(async () => componentsIn((await sboms()).added.flatMap(contentsOf)));
     if (made === undefined)
       return {
         contents,
@@ -82,21 +90,13 @@ export class KnownImages {
     return { contents, claimed, ...knowledge };
   }
 
-  async #contents(image: Digest): ReturnType<KnownImage['contents']> {
-    const { known } = await this.#sboms(image);
-    return known.length === 0 ? undefined : known.flatMap(contentsOf);
-  }
-
-  /** Returns the components that only SBOMs of others list. */
-  async #claimed(image: Digest): Promise<readonly Component[]> {
-    const { added } = await this.#sboms(image);
-    return componentsIn(added.flatMap(contentsOf));
-  }
-
   /** Returns the SBOMs; what others attached is not the whole content of an image. */
-  async #sboms(image: Digest): ReturnType<typeof spdxSboms> {
+  async #sboms(image: Digest, name: string): ReturnType<typeof spdxSboms> {
     const own = this.#known.get(image)?.sbom;
-    if (own === undefined) return spdxSboms(await storedSboms(this.#store, image));
+    if (own === undefined) {
+      const sboms = await storedSboms(this.#store, image);
+      return spdxSboms(await withoutBroken(sboms, name, parseSpdx, this.#warn));
+    }
     return { known: [parseSpdx(await readAttestation(this.#store, own))], added: [] };
   }
 
@@ -175,6 +175,12 @@ export class KnownImages {
     // own.
     return ((await files.catch(undefinedIf('NOT_FOUND'))) ?? []).map(ownerLine);
   }
+}
+
+function contentsIn({
+  known,
+}: Awaited<ReturnType<typeof spdxSboms>>): Awaited<ReturnType<KnownImage['contents']>> {
+  return known.length === 0 ? undefined : known.flatMap(contentsOf);
 }
 
 type Knowledge = Omit<KnownImage, 'claimed' | 'component' | 'contents' | 'image'>;

@@ -10,24 +10,31 @@ import {
   type Store,
 } from '@lkt/oci';
 
+/** An attestation in the store. */
+interface StoredAttestation {
+  readonly digest: Digest;
+  readonly read: () => Promise<Buffer>;
+}
+
 /**
  * Returns the attestations of one kind that the store has for an image: for its index, or for its
- * manifest of a platform. There are several if several builds produced the same image.
+ * manifest of a platform. There are several if several builds produced the same image, or if others
+ * attached some.
  * @param text reference with a digest or tag, or the name alone if the store has one image of it
  * @throws NOT_FOUND if the store lacks the image or has no such attestation
  * @throws USAGE_INVALID if the name alone is ambiguous
  * @throws REFERENCE_INVALID
  * @example
  * ```ts
- * const [sbom] = await readAttestations(store, 'lkt/sshd', 'sbom', parsePlatform('linux/arm64'));
+ * const [sbom] = await storedAttestations(store, 'lkt/sshd', 'sbom', parsePlatform('linux/arm64'));
  * ```
  */
-export async function readAttestations(
+export async function storedAttestations(
   store: Store,
   text: string,
   kind: AttestationKind,
   platform?: Platform,
-): Promise<readonly Buffer[]> {
+): Promise<readonly StoredAttestation[]> {
   const { findAttestations, readAttestation } = await import('@lkt/attest');
   const reference = parseReference(text);
   const digest = reference.digest ?? (await resolve(store, reference));
@@ -40,7 +47,10 @@ export async function readAttestations(
       fix: 'build the package: lkt pkg build DIR',
     });
   }
-  return Promise.all(found.map((referrer) => readAttestation(store, referrer)));
+  return found.map((referrer) => ({
+    digest: referrer.digest,
+    read: async () => readAttestation(store, referrer),
+  }));
 }
 
 /** Resolves by name and tag, or by the name alone if the store has one image of that name. */

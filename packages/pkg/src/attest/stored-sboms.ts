@@ -1,5 +1,5 @@
 import type { SpdxDocument } from '@lkt/attest';
-import { canonicalJson, type Digest, digestOf } from '@lkt/core';
+import { canonicalJson, type Digest, digestOf, LktError, readJson } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { ownAttestations } from './own-attestations.ts';
 
@@ -36,8 +36,9 @@ export async function storedSboms(
   const sboms: StoredSbom[] = [];
   for (const { digest } of found) {
     const read = async (): Promise<Buffer> => readAttestation(store, { digest });
+    const canonical = attested.size > 0 ? await canonicalDigest(read) : undefined;
     // The attestation below has the same document.
-    if (attested.size > 0 && attested.has(await canonicalDigest(read))) continue;
+    if (canonical !== undefined && attested.has(canonical)) continue;
     sboms.push({ digest, isForeign: !own.has(digest), read });
   }
   for (const [digest, bytes] of attested)
@@ -45,16 +46,64 @@ export async function storedSboms(
   return sboms;
 }
 
-/** Returns the digest of a document in canonical form; of its bytes if it is not JSON. */
-async function canonicalDigest(read: () => Promise<Buffer>): Promise<Digest> {
-  const bytes = await read();
+/** Returns the digest of a document in canonical form; undefined if it cannot be read. */
+async function canonicalDigest(read: StoredSbom['read']): Promise<Digest | undefined> {
   try {
-    return digestOf(Buffer.from(canonicalJson(JSON.parse(bytes.toString()))));
+    return digestOf(Buffer.from(canonicalJson(parseDocument(await read()))));
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return digestOf(bytes);
+    if (isContentError(error)) return undefined;
+    throw error;
   }
 }
+
+/**
+ * Parses an attached document of any kind.
+ * @throws IMAGE_INVALID
+ */
+export function parseDocument(bytes: Uint8Array): unknown {
+  return readJson(bytes, (value) => value, { code: 'IMAGE_INVALID', what: 'not JSON' });
+}
+
+/** Reports whether an error is about the content of an attached document. */
+export function isContentError(error: unknown): error is LktError {
+  return (
+    error instanceof LktError &&
+    ['CONFIG_INVALID', 'DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code)
+  );
+}
+
+/**
+ * Returns SBOMs of an image without those of others that cannot be read, each of which is a
+ * warning: an error would let anyone with access to a registry stop a build.
+ * @param name of the image, for the warnings
+ * @param parse throws IMAGE_INVALID or CONFIG_INVALID for a document that the caller cannot read
+ */
+export async function withoutBroken(
+  sboms: readonly StoredSbom[],
+  name: string,
+  parse: (bytes: Buffer) => unknown,
+  warn: (text: string) => void,
+): Promise<readonly StoredSbom[]> {
+  const found: StoredSbom[] = [];
+  let broken = 0;
+  for (const sbom of sboms)
+    try {
+      if (sbom.isForeign) parse(await sbom.read());
+      found.push(sbom);
+    } catch (error) {
+      if (!isContentError(error)) throw error;
+      broken += 1;
+      if (broken > MAX_WARNINGS) continue;
+      const what = `the SBOM ${sbom.digest}, which others attached to ${name}`;
+      warn(`${what}, is not used: ${error.message}`);
+    }
+  const more = broken - MAX_WARNINGS;
+  if (more > 0) warn(`${more} more SBOMs that others attached to ${name} cannot be used`);
+  return found;
+}
+
+/** Warnings of `withoutBroken` about one image. */
+const MAX_WARNINGS = 5;
 
 /**
  * Returns SBOMs in SPDX: known ones, and what foreign ones add to them.

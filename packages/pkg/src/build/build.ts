@@ -4,6 +4,7 @@ import { LktError, Semaphore } from '@lkt/core';
 import { type Descriptor, type Platform, writeIndex } from '@lkt/oci';
 import { fileState, indexPath } from '../action-cache/find-action.ts';
 import { reportCached } from '../action-cache/report-cached.ts';
+import type { OtherImage } from '../attest/attestations.ts';
 import { Attester } from '../attest/attester.ts';
 import { CollectionImages } from './collection-images.ts';
 import type { BuildOptions, BuildTools } from './build-options.ts';
@@ -99,7 +100,7 @@ export class Build {
     this.#before = before;
     this.#signal = AbortSignal.any([this.#stop.signal, ...(tools.signal ? [tools.signal] : [])]);
     this.#tools = { ...tools, signal: this.#signal };
-    this.#attester = new Attester(tools.store, tools.workspace.git, this.#signal);
+    this.#attester = new Attester(tools.store, tools.workspace.git, tools.reporter, this.#signal);
   }
 
   static async start(
@@ -285,7 +286,7 @@ export class Build {
     const tagSuffix = keyed[0]?.recipe?.tagSuffix ?? '';
     const own = this.#named.has(item) ? naming : undefined;
     const references = storeNames(item, hash, tagSuffix, own);
-    const others: Descriptor[] = [];
+    const others: OtherImage[] = [];
     const read: StoredImage[] = builtImages.map(({ paths, image: { recipe } }) => ({
       paths,
       recipe,

@@ -19,7 +19,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../../src/build/build.ts';
 import type { BuiltPackage } from '../../src/build/built-package.ts';
 import { lockPackage } from '../../src/debian/lock.ts';
-import { readAttestations } from '../../src/attest/read-attestations.ts';
+import { storedAttestations } from '../../src/attest/stored-attestations.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
 import { checkout, commit, ENV, git, temporary, write } from '../../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from '../debian-archive.ts';
@@ -210,13 +210,13 @@ it('lists all .debs of an image made from Debian packages, with digests in the p
   const store = await openStore(dir.path);
   await prepare(repo.path, store);
   await build(repo.path, store);
-  const [text] = await readAttestations(
+  const [found] = await storedAttestations(
     store,
     (await store.tags()).find(({ reference }) => reference.includes('lkt/base'))?.reference ?? '',
     'sbom',
     PLATFORM,
   );
-  expect(relations(JSON.parse(String(text)) as SpdxDocument)).toEqual([
+  expect(relations(JSON.parse(String(await found?.read())) as SpdxDocument)).toEqual([
     'app STATIC_LINK glibc',
     'document DESCRIBES lkt/base',
     'lkt/base CONTAINS app',
@@ -371,7 +371,7 @@ it('removes attestations with their image, and writes them again with it', async
   const { sbom } = built.attestations?.index ?? {};
   expect(sbom && (await store.has(sbom.digest))).toBe(false);
   await expect(
-    readAttestations(store, `lkt/copy@${built.index.digest}`, 'sbom'),
+    storedAttestations(store, `lkt/copy@${built.index.digest}`, 'sbom'),
   ).rejects.toMatchObject({ code: 'NOT_FOUND', fix: 'build the package: lkt pkg build DIR' });
   expect((await build(repo.path, store)).attestations).toEqual(built.attestations);
   expect(await findAttestations(store, built.index.digest, 'sbom')).toHaveLength(1);

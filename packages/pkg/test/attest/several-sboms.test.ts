@@ -16,12 +16,15 @@ import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
 import { digestSet } from '@lkt/core';
 import {
   type Descriptor,
+  type EntryToWrite,
   openStore,
   parsePlatform,
   parseReference,
+  singleChunk,
   type Store,
   writeImage,
   writeIndex,
+  writeLayer,
   writeReferrer,
 } from '@lkt/oci';
 import { expect, test } from 'vitest';
@@ -54,8 +57,18 @@ async function attachSboms(store: Store, image: Descriptor): Promise<readonly De
   return attached;
 }
 
+function fileEntry(path: string, text: string): EntryToWrite {
+  const content = singleChunk(Buffer.from(text));
+  const attributes = { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+  return { path, type: 'file', size: text.length, content, ...attributes };
+}
+
 /** Writes the documents of an index with an image that was built before. */
-async function attestIndex(store: Store, other: Descriptor): Promise<Attestations> {
+async function attestIndex(
+  store: Store,
+  other: Descriptor,
+  warn: (text: string) => void = () => undefined,
+): Promise<Attestations> {
   const index = await writeIndex(store, [other]);
   const hash = { committed: SOURCE_HASH };
   const work = { item: { name: 'lkt/app' }, hash, index, images: [], others: [other] };
@@ -64,7 +77,7 @@ async function attestIndex(store: Store, other: Descriptor): Promise<Attestation
     store,
     new Map(),
     undefined,
-    undefined,
+    { warn },
   );
   return written;
 }
@@ -101,8 +114,10 @@ test('takes the contents of a base image from SBOMs of builds here, and more fro
   const text = 'registry.example/base:1';
   const use = { text, platform: 'linux/amd64', parsed: parseReference(text) };
   const image = { recipe: { uses: [use] }, bases: new Map([[text, base.digest]]) };
+  const warnings: string[] = [];
+  const warn = (message: string): void => void warnings.push(message);
   const read = async (): Promise<(readonly string[] | undefined)[]> => {
-    const [known] = await new KnownImages(store, new Map(), undefined).bases(
+    const [known] = await new KnownImages(store, new Map(), warn).bases(
       image as unknown as AttestedImage,
     );
     const contents = (await known?.contents())?.map(({ component }) => component);
@@ -116,16 +131,39 @@ test('takes the contents of a base image from SBOMs of builds here, and more fro
   const [known = [], claimed = []] = await read();
   expect(known).toHaveLength(2);
   expect([...known, ...claimed].toSorted()).toEqual(NAMES);
+  expect(warnings).toEqual([]);
+  const broken = await writeSbom(store, base, { deep: 'not one' } as never);
+  await store.addReferrer(broken);
+  expect(new Set((await read()).flat())).toEqual(new Set(NAMES));
+  expect(warnings).toEqual([
+    `the SBOM ${broken.digest}, which others attached to registry.example/base, is not used: not a valid SPDX document: spdxVersion is not SPDX-2.3`,
+  ]);
 });
 
-test('merges all SBOMs of an image for another platform into that of the index', async () => {
+test('merges what layers and SBOMs of an image for another platform list into that of the index', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-known-images-'));
   const store = await openStore(dir.path);
-  const other = await writeImage(store, { config: {}, layers: [], platform });
-  await attachSboms(store, other);
-  const { sbom } = await attestIndex(store, other);
-  const document = parseSpdx(await readAttestation(store, sbom));
-  expect(document.packages.map(({ name }) => name)).toEqual(expect.arrayContaining(NAMES));
+  const layer = await writeLayer(store, [
+    fileEntry('etc/os-release', 'ID=alpine\n'),
+    fileEntry('lib/apk/db/installed', 'P:musl\nV:1.2.5-r9\nA:x86_64\n'),
+  ]);
+  const other = await writeImage(store, { config: {}, layers: [layer], platform });
+  const warnings: string[] = [];
+  const names = async (): Promise<readonly string[]> => {
+    const { sbom } = await attestIndex(store, other, (text) => void warnings.push(text));
+    const { packages } = parseSpdx(await readAttestation(store, sbom));
+    return packages.map(({ name }) => name).toSorted();
+  };
+  expect(await names()).toEqual(['lkt/app', 'lkt/app', 'musl']);
+  const attached = await attachSboms(store, other);
+  expect(await names()).toEqual(expect.arrayContaining([...NAMES, 'musl']));
+  const broken = await writeSbom(store, other, {} as never);
+  await store.addReferrer(broken);
+  expect(await names()).toEqual(expect.arrayContaining([...NAMES, 'musl']));
+  expect(warnings).toEqual([expect.stringContaining(broken.digest)]);
+  // One that a build wrote is complete.
+  await recordOwn(store, ...attached.slice(0, 1));
+  expect(await names()).not.toContain('musl');
 });
 
 test('takes inputs of an image for another platform only from a provenance that was written here', async () => {

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import { type CommonFlags, LktCommand } from '../../command.ts';
 import { type FlagValues, requiredArg, valueFlag } from '../../flags/options.ts';
 import { packageFlags } from '../../flags/package.ts';
@@ -29,16 +29,38 @@ export abstract class AttestationCommand extends LktCommand {
     kind: Kind,
     image: string,
     flags: CommonFlags & AttestationFlags,
-    convert: (text: string) => Promise<string> = async (text) => text,
+    convert: (text: string) => Promise<string> = asStored,
   ): Promise<readonly unknown[]> {
     const session = await this.begin(flags);
-    const texts: string[] = [];
-    for (const text of await documentsOf(session, kind, image, flags))
-      texts.push(await convert(text));
+    const { isContentError, parseDocument } = await import('@lkt/pkg');
+    const found: { readonly text: string; readonly document: unknown }[] = [];
+    const failures: LktError[] = [];
+    for (const { digest, read } of await documentsOf(session, kind, image, flags))
+      try {
+        const bytes = await read();
+        const document = parseDocument(bytes);
+        const text = await convert(bytes.toString());
+        found.push({
+          text,
+          document: convert === asStored ? document : parseDocument(Buffer.from(text)),
+        });
+      } catch (error) {
+        if (!isContentError(error)) throw error;
+        const message = `cannot read ${digest} beside ${image}: ${error.message}`;
+        failures.push(new LktError(error.code, message, { cause: error }));
+      }
+    const [failure] = failures;
+    // Others may have attached it, and it hides no other.
+    if (failure !== undefined && found.length === 0) throw failure;
+    for (const { message: text } of failures) session.reporter.emit({ kind: 'warning', text });
     this.endProgress();
-    for (const text of texts) this.log(text);
-    return texts.map((text) => JSON.parse(text) as unknown);
+    for (const { text } of found) this.log(text);
+    return found.map(({ document }) => document);
   }
+}
+
+async function asStored(text: string): Promise<string> {
+  return text;
 }
 
 async function documentsOf(
@@ -46,8 +68,8 @@ async function documentsOf(
   kind: Kind,
   image: string,
   { 'build-yml': buildYml, platform: wanted }: AttestationFlags,
-): Promise<readonly string[]> {
-  const { buildPackages, readAttestations } = await import('@lkt/pkg');
+): Promise<readonly { readonly digest: Digest; readonly read: () => Promise<Buffer> }[]> {
+  const { buildPackages, storedAttestations } = await import('@lkt/pkg');
   const { parsePlatform } = await import('@lkt/oci');
   const platform = wanted === undefined ? undefined : parsePlatform(wanted);
   const { cwd } = session.environment;
@@ -55,7 +77,7 @@ async function documentsOf(
   if (file?.isFile() !== true) {
     const store = await session.findStore();
     if (store === undefined) throw new LktError('NOT_FOUND', `${image} is not in the store`);
-    return (await readAttestations(store, image, kind, platform)).map(String);
+    return storedAttestations(store, image, kind, platform);
   }
   const workspace = await workspaceAt(session, cwd, { buildYml });
   const target = await workspace.packageAt(image);
@@ -68,5 +90,6 @@ async function documentsOf(
   const { index, images } = built.attestations;
   const first = platform === undefined ? index : images[0];
   if (first === undefined) throw new Error(`${target.name} has no image`);
-  return [String(await readAttestation(tools.store, first[kind]))];
+  const { [kind]: referrer } = first;
+  return [{ digest: referrer.digest, read: async () => readAttestation(tools.store, referrer) }];
 }
