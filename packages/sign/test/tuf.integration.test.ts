@@ -113,9 +113,9 @@ describe('the trusted root of a TUF repository', () => {
     await fetchFrom(tuf, directory);
     const [entry = ''] = await readdir(directory);
     await writeFile(join(directory, entry, 'root.json'), other.root);
-    await writeFile(join(directory, entry, '2.root.json'), other.root);
+    await writeFile(join(directory, entry, 'roots/2.root.json'), other.root);
     await expect(fetchFrom(tuf, directory)).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
-    await rm(join(directory, entry, '2.root.json'));
+    await rm(join(directory, entry, 'roots/2.root.json'));
     expect((await fetchFrom(tuf, directory)).text).toBe(trustedRoot);
   });
 

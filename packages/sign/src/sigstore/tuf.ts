@@ -5,6 +5,7 @@ import { isErrno, LktError } from '@lkt/core';
 import { createHttpClient, type HttpClient, type HttpOptions, redactUrl } from '@lkt/http';
 import type { Updater } from 'tuf-js';
 import { checkedAddress } from './service.ts';
+import { SignerKeys } from './tuf-signatures.ts';
 import { parseTrustedRoot } from './trusted-root.ts';
 
 /** The TUF repository of Sigstore's public instance. */
@@ -57,13 +58,13 @@ export async function fetchTrustedRoot(options: TufOptions): Promise<FetchedRoot
   const key = createHash('sha256').update(root).update(url).digest('hex');
   const metadataDir = join(directory, key);
   await mkdir(metadataDir, { recursive: true });
-  // Not the newest root of an earlier run: the user's file is the only one that is trusted as such.
-  await writeFile(join(metadataDir, 'root.json'), root);
   await using http = createHttpClient({ userAgent: 'lkt', ...options.http });
   const { Updater: Client } = await import('tuf-js');
   const fetcher = new MetadataFetcher(http, metadataDir, signal);
   let updater: Updater;
   try {
+    // Not the newest root of an earlier run: only the user's file is trusted as such.
+    await writeFile(join(metadataDir, 'root.json'), fetcher.keys.root(root));
     updater = new Client({
       metadataDir,
       metadataBaseUrl: url,
@@ -76,6 +77,8 @@ export async function fetchTrustedRoot(options: TufOptions): Promise<FetchedRoot
   const download = async (name: string): Promise<string | undefined> => {
     const target = await updater.getTargetInfo(name);
     if (target === undefined) return undefined;
+    if (!('sha256' in target.hashes || 'sha512' in target.hashes))
+      throw new Error(`${name} has no digest by SHA-256 or SHA-512`);
     const path = join(metadataDir, name);
     await updater.downloadTarget(target, path);
     return readFile(path, 'utf8');
@@ -121,12 +124,16 @@ async function versionsIn(directory: string): Promise<Omit<FetchedRoot, 'signing
 
 const ROOT = /^\d+\.root\.json$/;
 
+/** Directory of verified roots. The library has none: a delegated role can be named "2.root". */
+const ROOTS = 'roots';
+
 /** Fetches metadata with lkt's client. Root metadata comes from an earlier run if that had it. */
 class MetadataFetcher {
   readonly #http: HttpClient;
   readonly #directory: string;
   readonly #signal: AbortSignal | undefined;
   readonly #roots = new Map<string, Buffer>();
+  readonly keys = new SignerKeys();
   /** The first error of the network; the library wraps it in one without code. */
   failure: LktError | undefined;
 
@@ -139,10 +146,14 @@ class MetadataFetcher {
   async downloadBytes(url: string, maxLength: number): Promise<Buffer> {
     const name = basename(new URL(url).pathname);
     const isRoot = ROOT.test(name);
-    const known = isRoot ? await readIfExists(join(this.#directory, name)) : undefined;
+    const known = isRoot ? await readIfExists(join(this.#directory, ROOTS, name)) : undefined;
     const bytes = known ?? (await this.#download(url, maxLength));
-    if (isRoot) this.#roots.set(name, bytes);
-    return bytes;
+    if (!isRoot) {
+      this.keys.require(bytes);
+      return bytes;
+    }
+    this.#roots.set(name, bytes);
+    return this.keys.root(bytes);
   }
 
   async downloadFile<T>(
@@ -151,7 +162,7 @@ class MetadataFetcher {
     handler: (file: string) => Promise<T>,
   ): Promise<T> {
     const path = join(this.#directory, `${TARGET}.new`);
-    await writeFile(path, await this.downloadBytes(url, maxLength));
+    await writeFile(path, await this.#download(url, maxLength));
     try {
       return await handler(path);
     } finally {
@@ -164,7 +175,9 @@ class MetadataFetcher {
    * of an older root are no longer safe.
    */
   async keepRoots(): Promise<void> {
-    for (const [name, bytes] of this.#roots) await writeFile(join(this.#directory, name), bytes);
+    const directory = join(this.#directory, ROOTS);
+    await mkdir(directory, { recursive: true });
+    for (const [name, bytes] of this.#roots) await writeFile(join(directory, name), bytes);
   }
 
   async #download(url: string, maxLength: number): Promise<Buffer> {

@@ -16,3 +16,8 @@ export {
   type Forgery,
   leafExtensions,
 } from './forgery.ts';
+export {
+  idOf as tufKeyId,
+  keyDocument as tufKey,
+  signed as tufMetadata,
+} from './tuf-repository.ts';

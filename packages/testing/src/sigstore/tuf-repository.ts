@@ -105,16 +105,19 @@ function rootDocument(version: number, { publicKey }: KeyPairKeyObjectResult): o
   };
 }
 
-function keyDocument(publicKey: KeyPairKeyObjectResult['publicKey']): object {
+/** Returns a key as TUF's metadata lists it. */
+export function keyDocument(publicKey: KeyPairKeyObjectResult['publicKey']): object {
   const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
   return { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: raw.toString('hex') } };
 }
 
-function idOf(key: object): string {
+/** Returns the id of a listed key. */
+export function idOf(key: object): string {
   return createHash('sha256').update(canonicalJson(key)).digest('hex');
 }
 
-function signed(document: object, ...keys: readonly KeyPairKeyObjectResult[]): Buffer {
+/** Returns metadata with the signatures of keys. */
+export function signed(document: object, ...keys: readonly KeyPairKeyObjectResult[]): Buffer {
   const bytes = Buffer.from(canonicalJson(document));
   const signatures = keys.map(({ publicKey, privateKey }) => ({
     keyid: idOf(keyDocument(publicKey)),
