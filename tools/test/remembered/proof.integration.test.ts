@@ -36,7 +36,8 @@ async function run(options: EachOptions): Promise<readonly string[]> {
   };
   const results = await provenEach('name', DIRECTORIES, prove, options);
   const proofs = DIRECTORIES.map((directory) => [directory, `proof of ${directory}`] as const);
-  expect(results).toEqual(new Map(proofs));
+  if (options.most === undefined) expect(results).toEqual(new Map(proofs));
+  else expect(proofs).toEqual(expect.arrayContaining([...results]));
   return ran;
 }
 
@@ -74,6 +75,19 @@ test('with a tester, other code repeats it for some packages, always the same on
   }
   expect(isPartOf(DIRECTORIES)).toBe(true);
   expect(await run({ code: ['docs/guest.md'], tester: ['docs/guest.md'] })).toEqual(DIRECTORIES);
+});
+
+test('tests at most so many packages in one run, and the others in the next', async () => {
+  const options = { code: ['README.md'], most: 1 };
+  const [first = [], second = [], third] = [
+    await run(options),
+    await run(options),
+    await run({ ...options, most: DIRECTORIES.length }),
+  ];
+  expect([first.length, second.length]).toEqual([1, 1]);
+  expect([...first, ...second, ...third].toSorted()).toEqual(DIRECTORIES);
+  vi.stubEnv('LKT_TEST_ANEW', 'yes');
+  expect(await run(options)).toEqual(DIRECTORIES);
 });
 
 test('chooses one in four', () => {
