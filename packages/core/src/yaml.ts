@@ -261,6 +261,8 @@ export function parseYaml(file: SourceFile): YamlValue {
   if (problem !== undefined) {
     const at = linePosition(lines, problem.pos[0]);
     if (problem.code === 'DUPLICATE_KEY') throw duplicateKey(file, lines, document, problem.pos[0]);
+    if (problem.code === 'RESOURCE_EXHAUSTION')
+      throw sourceError('CONFIG_INVALID', file, at, 'it has too many levels');
     const message =
       problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'invalid YAML';
     const fix = problem.code === 'TAB_AS_INDENT' ? 'indent with blanks' : undefined;

@@ -83,6 +83,14 @@ describe('rejects invalid documents', () => {
   });
 });
 
+test('rejects more levels than the parser can follow', () => {
+  const text = `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  expect(problem(() => read(text))).toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(/^x\.yml:1:\d+: it has too many levels$/),
+  });
+});
+
 test('suggests spaces instead of a tab', () => {
   expect(problem(() => read('a:\n\t- b\n'))).toMatchObject({
     message: 'x.yml:2:1: Tabs are not allowed as indentation',

@@ -1,3 +1,5 @@
+import { isDeep } from '@lkt/core';
+
 /** A value of a config that differs. */
 export interface ValueChange {
   /** `services[sshd].readonly`; for an item of a list of strings `capabilities[CAP_CHOWN]` */
@@ -45,10 +47,11 @@ function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {
   return new Map(Object.entries(value).filter(([, item]) => item !== undefined && item !== null));
 }
 
-/** Returns the value of JSON text; undefined for other text. */
+/** Returns the value of JSON text; undefined for other text, and if it has too many levels. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isDeep(value) ? undefined : value;
   } catch {
     return undefined;
   }

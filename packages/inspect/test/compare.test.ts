@@ -58,6 +58,14 @@ describe('compareValues', () => {
   ])('compares %j with %j', (before, after, changes) => {
     expect(compareValues(before, after)).toEqual(changes);
   });
+
+  it('compares JSON with more levels than functions can follow as a whole', () => {
+    const [before, after] = [20_000, 20_001].map(
+      (levels) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`,
+    );
+    const found = compareValues({ label: before }, { label: after });
+    expect(found).toEqual([{ path: 'label', before, after }]);
+  });
 });
 
 describe('listedPackages', () => {
