@@ -83,6 +83,7 @@ export {
   parseImageConfig,
   parseIndex,
   parseManifest,
+  parseDescribed,
   parseManifestOrIndex,
 } from './image/manifest.ts';
 export { isDistributable, isIndexType, isManifestType, MediaType } from './image/media-type.ts';

@@ -52,7 +52,11 @@ export async function blobsOf(
   store: Store,
   digest: Digest,
   depth: number = MAX_DEPTH,
+  seen: Set<string> = new Set(),
 ): Promise<readonly Digest[]> {
+  const key = `${digest} ${depth}`;
+  if (seen.has(key)) return [];
+  seen.add(key);
   try {
     const document = parseManifestOrIndex(await store.readBytes({ digest }));
     if (!('manifests' in document))
@@ -60,7 +64,7 @@ export async function blobsOf(
     if (depth === 0) return [];
     const blobs: Digest[] = [];
     for (const item of document.manifests)
-      blobs.push(...(await blobsOf(store, item.digest, depth - 1)));
+      blobs.push(...(await blobsOf(store, item.digest, depth - 1, seen)));
     return blobs;
   } catch (error) {
     // The sources are only a hint.

@@ -7,8 +7,7 @@ import {
   isIndexType,
   isManifestType,
   MediaType,
-  parseIndex,
-  parseManifest,
+  parseDescribed,
 } from '@lkt/oci';
 import { toLktError, readApiError, registryError } from './api-error.ts';
 import type { ManifestKey, Remote } from './remote.ts';
@@ -102,20 +101,13 @@ export function parseDocument(
   { descriptor: { mediaType }, bytes }: Manifest,
   name: string,
 ): ImageIndex | ImageManifest {
-  const isIndex = isIndexType(mediaType);
-  if (!isIndex && !isManifestType(mediaType))
+  if (!isIndexType(mediaType) && !isManifestType(mediaType))
     throw new LktError(
       'IMAGE_INVALID',
       `${name} has the media type ${mediaType}, which is not an image`,
     );
   try {
-    const document = isIndex ? parseIndex(bytes) : parseManifest(bytes);
-    if (document.mediaType !== undefined && document.mediaType !== mediaType)
-      throw new LktError(
-        'IMAGE_INVALID',
-        `its mediaType is ${document.mediaType}, not ${mediaType}`,
-      );
-    return document;
+    return parseDescribed(bytes, mediaType);
   } catch (error) {
     throw withPrefix(error, `${name} is `);
   }

@@ -63,6 +63,9 @@ interface Transfer {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Maximum bytes of the manifests of one image, which are in memory until all is pulled. */
+const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
+
 /** Maximum nesting of indexes. */
 const MAX_DEPTH = 3;
 
@@ -76,7 +79,10 @@ export class Pull {
   readonly #availablePlatforms = new Set<string>();
   /** The missing blobs, and the missing manifests, children first. */
   readonly #blobs = new Map<Digest, Descriptor>();
-  readonly #manifests: Manifest[] = [];
+  readonly #manifests = new Map<Digest, Manifest>();
+  /** Digests with depth and platform: an index may list an image many times. */
+  readonly #seen = new Set<string>();
+  #manifestBytes = 0;
   #matches = 0;
 
   constructor(context: PullContext, store: Store, reference: Reference, options: PullOptions) {
@@ -95,7 +101,7 @@ export class Pull {
       this.#context.reporter,
       { id, title },
       async () => this.#pull(id),
-      () => this.#blobs.size + this.#manifests.length === 0,
+      () => this.#blobs.size + this.#manifests.size === 0,
     );
   }
 
@@ -114,7 +120,7 @@ export class Pull {
     await mapConcurrent(missing, async (blob, signal) => this.#fetch(blob, onBytes, signal), {
       signal: this.#options.signal,
     });
-    for (const { bytes, descriptor } of this.#manifests)
+    for (const { bytes, descriptor } of this.#manifests.values())
       await this.#store.writeBytes(bytes, descriptor.digest);
     return top;
   }
@@ -139,9 +145,14 @@ export class Pull {
     depth: number,
     platform: Platform | undefined,
   ): Promise<void> {
-    const manifest = await this.#manifest(descriptor);
+    const key = `${descriptor.digest} ${depth} ${platform && formatPlatform(platform)}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    const manifest = this.#manifests.get(descriptor.digest) ?? (await this.#manifest(descriptor));
     const name = `${this.#name} (${descriptor.digest})`;
-    const document = parseDocument(manifest, name);
+    // As the index states it; the registry may serve it as something else.
+    const { mediaType } = descriptor;
+    const document = parseDocument({ ...manifest, descriptor: { ...descriptor, mediaType } }, name);
     if ('manifests' in document) {
       if (depth === 0) throw new LktError('IMAGE_INVALID', `${name} is nested too deeply`);
       for (const item of this.#wanted(document))
@@ -149,7 +160,20 @@ export class Pull {
     } else {
       await this.#collectImage(document, platform);
     }
-    if (!(await this.#store.has(descriptor.digest))) this.#manifests.push(manifest);
+    await this.#keep(manifest);
+  }
+
+  /** Keeps a missing manifest, after those in it, until its content is there. */
+  async #keep(manifest: Manifest): Promise<void> {
+    const { digest, size } = manifest.descriptor;
+    if (this.#manifests.has(digest) || (await this.#store.has(digest))) return;
+    this.#manifestBytes += size;
+    if (this.#manifestBytes > MAX_MANIFEST_BYTES)
+      throw new LktError(
+        'IMAGE_INVALID',
+        `${this.#name} has more than ${MAX_MANIFEST_BYTES} bytes of manifests`,
+      );
+    this.#manifests.set(digest, manifest);
   }
 
   #wanted({ manifests }: ImageIndex): Descriptor[] {

@@ -60,6 +60,8 @@ export class Push {
   readonly #blobs = new Map<string, Descriptor>();
   /** Manifests that the registry lacks, children first. */
   readonly #manifests: Manifest[] = [];
+  /** Digests and depths that were collected. */
+  readonly #seen = new Set<string>();
   #bytes = 0;
   #changed = false;
 
@@ -99,6 +101,9 @@ export class Push {
   async #collect(descriptor: Descriptor, depth: number): Promise<void> {
     const { digest } = descriptor;
     const { remote } = this.#context;
+    const key = `${digest} ${depth}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
     // A registry accepts a manifest only after its content.
     const exists = (await headManifest(remote, { digest })) !== undefined;
     if (exists && !(await this.#store.has(digest))) return;

@@ -106,6 +106,8 @@ class Contents {
   readonly blobs = new Map<Digest, number>();
   readonly referrers: Descriptor[] = [];
   readonly #manifests = new Set<Digest>();
+  /** Numbers of images of indexes, by digest and depth. */
+  readonly #counts = new Map<string, number>();
 
   constructor(store: Store) {
     this.store = store;
@@ -120,6 +122,9 @@ class Contents {
     platforms: readonly Platform[] | undefined,
     depth: number,
   ): Promise<number> {
+    const key = `${descriptor.digest} ${depth}`;
+    const known = this.#counts.get(key);
+    if (known !== undefined) return known;
     const { digest, platform } = descriptor;
     if (
       platform !== undefined &&
@@ -137,6 +142,7 @@ class Contents {
         if (isImage && (await this.store.has(item.digest)))
           count += await this.add(item, platforms, depth - 1);
       }
+      this.#counts.set(key, count);
       if (count === 0) return 0;
     } else {
       count = 1;

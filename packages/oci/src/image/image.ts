@@ -9,9 +9,10 @@ import {
   isIndex,
   parseBlob,
   parseImageConfig,
+  parseDescribed,
   parseManifestOrIndex,
 } from './manifest.ts';
-import { MediaType } from './media-type.ts';
+import { isIndexType, isManifestType, MediaType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches, platformOf } from './platform.ts';
 import type { BlobInfo, BlobRef } from '../store/blobs.ts';
 import type { Store } from '../store/store.ts';
@@ -120,13 +121,21 @@ export function layersOf({
 /** Yields the images of a manifest or index for a platform; adds the other ones to `available`. */
 async function* imagesOf(
   store: Store,
-  blob: BlobRef,
+  blob: BlobRef & Partial<Pick<Descriptor, 'mediaType'>>,
   platform: Platform,
   available: Set<string>,
   depth = MAX_DEPTH,
+  seen = new Set<string>(),
 ): AsyncGenerator<Image> {
+  const key = `${blob.digest} ${depth}`;
+  // Indexes that list others a thousand times, three deep, would take forever.
+  if (seen.has(key)) return;
+  seen.add(key);
+  const { mediaType } = blob;
   const bytes = await store.readBytes(blob);
-  const document = parseBlob(blob.digest, bytes, parseManifestOrIndex);
+  const document = parseBlob(blob.digest, bytes, (content) =>
+    mediaType === undefined ? parseManifestOrIndex(content) : parseDescribed(content, mediaType),
+  );
   if (!isIndex(document)) {
     const image = await imageOf(store, { ...blob, size: bytes.length }, document);
     if (image === undefined) return;
@@ -137,8 +146,9 @@ async function* imagesOf(
   if (depth === 0)
     throw new LktError('IMAGE_INVALID', `image index ${blob.digest} is nested too deeply`);
   for (const item of document.manifests) {
+    if (!isIndexType(item.mediaType) && !isManifestType(item.mediaType)) continue;
     if (item.platform === undefined || platformMatches(item.platform, platform))
-      yield* imagesOf(store, item, platform, available, depth - 1);
+      yield* imagesOf(store, item, platform, available, depth - 1, seen);
     // Attestations appear in an index as images of an unknown platform.
     else if (item.platform.os !== 'unknown') available.add(formatPlatform(item.platform));
   }

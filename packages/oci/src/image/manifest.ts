@@ -1,4 +1,4 @@
-import { type Digest, isDigest, readJson, withPrefix } from '@lkt/core';
+import { type Digest, isDigest, LktError, readJson, withPrefix } from '@lkt/core';
 import {
   type Descriptor,
   descriptorFrom,
@@ -72,6 +72,20 @@ export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIn
     return typeof mediaType === 'string' ? isIndexType(mediaType) : 'manifests' in document;
   });
   return saysIndex ? parseIndex(bytes) : parseManifest(bytes);
+}
+
+/**
+ * Parses a manifest or index of the media type that its descriptor states: programs must not take
+ * it for something else.
+ * @throws IMAGE_INVALID
+ */
+export function parseDescribed(bytes: Uint8Array, mediaType: string): ImageManifest | ImageIndex {
+  if (!isIndexType(mediaType) && !isManifestType(mediaType))
+    throw new LktError('IMAGE_INVALID', `its media type is ${mediaType}, which is not an image`);
+  const document = isIndexType(mediaType) ? parseIndex(bytes) : parseManifest(bytes);
+  if (document.mediaType !== undefined && document.mediaType !== mediaType)
+    throw new LktError('IMAGE_INVALID', `its mediaType is ${document.mediaType}, not ${mediaType}`);
+  return document;
 }
 
 /**

@@ -93,12 +93,16 @@ async function withImages(
   { mediaType, digest, size }: Descriptor,
   signal: AbortSignal | undefined,
   depth: number = MAX_DEPTH,
+  seen: Set<string> = new Set(),
 ): Promise<readonly Descriptor[]> {
+  const key = `${digest} ${depth}`;
+  if (seen.has(key)) return [];
+  seen.add(key);
   const found: Descriptor[] = [{ mediaType, digest, size }];
   if (!isIndexType(mediaType) || depth === 0) return found;
   const { bytes } = await registry.fetchManifest({ ...repository, digest }, signal);
   for (const item of parseIndex(bytes).manifests)
-    found.push(...(await withImages(registry, repository, item, signal, depth - 1)));
+    found.push(...(await withImages(registry, repository, item, signal, depth - 1, seen)));
   return found;
 }
 
