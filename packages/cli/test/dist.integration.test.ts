@@ -308,10 +308,12 @@ for (const name of globSync('results/*' + kind, { cwd: '.store' })) {
 
 describe('the action cache', () => {
   test.each([
-    ['pkg build pkg/a', 'packages'],
-    ['graph', 'graph'],
-  ])('holds the result of lkt %s', async (command, kind) => {
-    await runScript(`${PACKAGE}
+    ['pkg build pkg/a', 'packages', 'in git'],
+    ['graph', 'graph', 'in git'],
+    ['pkg build pkg/a', 'packages', 'outside'],
+    ['graph', 'graph', 'outside'],
+  ])('holds the result of lkt %s (%s, %s)', async (command, kind, place) => {
+    await runScript(`${place === 'outside' ? 'lkt pkg build pkg/a' : PACKAGE}
 lkt ${command}
 exec $NODE edit.mjs .${kind} $LKT_STORE_KEY
 # The result comes from the entry while nothing changes.

@@ -184,7 +184,13 @@ const CHANGES: readonly (readonly [string, Change])[] = [
   ['another link', link('file', `${BASE}/one/link`)],
   ['a link that leads outside', link('../../../../../else/a/Dockerfile', `${BASE}/one/link`)],
   ['a file outside', file('else/a/Dockerfile', 'FROM scratch\nCOPY build.yml /\n')],
-  ['a file for a link', file(`${BASE}/one/link`, 'file')],
+  [
+    'a file for a link',
+    (at) => {
+      rmSync(at.path(`${BASE}/one/link`), { force: true });
+      writeFileSync(at.path(`${BASE}/one/link`), 'file');
+    },
+  ],
   [
     'renamed directories',
     (at) => {

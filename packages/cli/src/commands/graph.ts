@@ -1,8 +1,9 @@
 import { realpathSync } from 'node:fs';
 import type { Graph as DependencyGraph } from '@lkt/image';
 import { checkoutConfigs } from '@lkt/image/checkout-configs';
-import { findTopWithoutGit } from '@lkt/git/work-tree';
+import { findTopWithoutGit, isOutside } from '@lkt/git/work-tree';
 import { findResult } from '@lkt/pkg/action-cache';
+import { workspaceRoot } from '@lkt/pkg/find-workspace';
 import { LktCommand } from '../command.ts';
 import { type FlagValues, listFlag, optionalArgs, switchFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
@@ -48,8 +49,7 @@ export class Graph extends LktCommand {
     const { args, flags } = await this.parse(Graph);
     const session = await this.begin(flags);
     const { cwd, variables } = session.environment;
-    const top = findTopWithoutGit(realpathSync(cwd), variables);
-    const files = args.config ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
+    const files = args.config ?? (await configsWithoutGit(realpathSync(cwd), session));
     const path = files === undefined ? undefined : graphActionPath(session, files, flags);
     const cached =
       path === undefined
@@ -91,6 +91,16 @@ export class Graph extends LktCommand {
     await cacheResult(session, tools.store, path, { inputs, result: graph });
     return graph;
   }
+}
+
+/** Returns the configs of the workspace; undefined if only git knows its root. */
+async function configsWithoutGit(
+  dir: string,
+  { environment: { cwd, variables } }: Session,
+): Promise<readonly string[] | undefined> {
+  const top = findTopWithoutGit(dir, variables);
+  if (top === undefined && !isOutside(dir)) return undefined;
+  return checkoutConfigs(workspaceRoot(dir, top), cwd);
 }
 
 /** Returns the action cache's entry for a graph; undefined for one that reads standard input. */

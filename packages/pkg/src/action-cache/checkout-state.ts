@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { readPlainDirectory, WholeDirectories } from '@lkt/git/plain';
 import {
@@ -64,7 +64,7 @@ export const MAX_CHANGED_BYTES: number = 16 * 2 ** 20;
 /**
  * Returns the state of a checkout, or undefined if a source directory lies outside the work tree,
  * or if only git itself could tell, as for changed files that it may convert. Outside git, contents
- * are compared and not times, and a workspace with collections has no state.
+ * are compared and not times.
  * @param workspace as it was opened
  * @param dirs absolute source directories of the packages, without symlinks
  */
@@ -76,8 +76,8 @@ export function checkoutState(
   const { start, root, patterns, collections } = workspace;
   const own = { start, root, patterns, collections };
   const top = findTopWithoutGit(realpathSync(start), env);
-  if (top === undefined) return outsideState(own, dirs);
-  const plain = dirs.filter((dir) => workspace.collections.some((one) => isBelow(dir, one.root)));
+  if (top === undefined) return outsideState(own, [...new Set(dirs)]);
+  const plain = dirs.filter((dir) => isOfCollection(own, dir));
   const paths = [...new Set(dirs)]
     .filter((dir) => !plain.includes(dir))
     .map((dir) => relative(top, dir));
@@ -150,19 +150,38 @@ function stateOf(
   };
 }
 
-/** Returns undefined if one of the directories may be in a repository, and with collections. */
+/** Returns undefined if one of the directories may be in a repository. */
 function outsideState(
   workspace: WorkspaceDirs,
   dirs: readonly string[],
 ): CheckoutState | undefined {
-  const { start, root, patterns, collections } = workspace;
-  const keys = [...new Set(dirs)];
-  if (collections.length > 0 || ![realpathSync(start), ...keys].every(isOutside)) return undefined;
+  const { start } = workspace;
+  if (![realpathSync(start), ...dirs].every(isOutside)) return undefined;
   const whole = new WholeDirectories(MAX_CHANGED_BYTES);
+  const own = dirs.filter((dir) => !isOfCollection(workspace, dir));
+  // A link may lead to the same files elsewhere, with other files next to them.
+  const treeOf = (dir: string): Tree => (isReal(dir) ? whole.tree(dir) : undefined) ?? '';
   return {
-    checkout: { ...workspace, top: undefined, packages: ownDirs(root, BUILD_YML, patterns, []) },
-    trees: Object.fromEntries(keys.map((dir) => [dir, whole.tree(dir) ?? ''])),
+    checkout: { ...workspace, top: undefined, packages: packagesOf(workspace, []) },
+    trees: {
+      ...Object.fromEntries(own.map((dir) => [dir, treeOf(dir)])),
+      ...plainTreesOf(workspace, dirs),
+    },
   };
+}
+
+function isReal(dir: string): boolean {
+  return existsSync(dir) && realpathSync.native(dir) === dir;
+}
+
+function packagesOf(
+  { root, patterns, collections }: WorkspaceDirs,
+  tracked: readonly string[],
+): readonly string[] {
+  return [
+    ...ownDirs(root, BUILD_YML, patterns, tracked),
+    ...collections.flatMap((one) => matchingDirs(one.root, BUILD_YML, one.patterns)),
+  ];
 }
 
 function plainTreesOf({ collections }: WorkspaceDirs, dirs: readonly string[]): Trees {
@@ -175,12 +194,16 @@ function plainTreesOf({ collections }: WorkspaceDirs, dirs: readonly string[]): 
   return trees;
 }
 
+function isOfCollection({ collections }: WorkspaceDirs, dir: string): boolean {
+  return collections.some(({ root }) => isBelow(dir, root));
+}
+
 function isBelow(dir: string, root: string): boolean {
   return dir === root || dir.startsWith(`${root}${sep}`);
 }
 
 function sourcesOf(
-  { root, patterns, collections }: WorkspaceDirs,
+  workspace: WorkspaceDirs,
   top: string,
   paths: readonly string[],
   env: Environment,
@@ -196,11 +219,5 @@ function sourcesOf(
   };
   const trees = paths.map((path, at) => [path, treeOf(names[at] ?? '')] as const);
   const named = found.named.map((path) => join(top, path));
-  return {
-    packages: [
-      ...ownDirs(root, BUILD_YML, patterns, named),
-      ...collections.flatMap((one) => matchingDirs(one.root, BUILD_YML, one.patterns)),
-    ],
-    trees: Object.fromEntries(trees),
-  };
+  return { packages: packagesOf(workspace, named), trees: Object.fromEntries(trees) };
 }

@@ -57,8 +57,6 @@ export function recordAction<Result>(
   const state = workspaceCheckout(workspace, hashes.keys());
   if (state === undefined || !haveHashes(state, hashes)) return undefined;
   if (![...hashes.keys()].every((item) => hasFixedPaths(item))) return undefined;
-  // Not every package that the action read has a hash of its files.
-  if (state.checkout.top === undefined) return undefined;
   const others = otherDescriptions(workspace, hashes);
   const files = unchangedFiles([...read, ...workspaceFiles(workspace), ...others]);
   const matches = patternMatches(workspace);
@@ -146,7 +144,7 @@ export function unchangedFiles(
 
 /**
  * Returns the state of the sources of packages; undefined if it cannot be tracked: with a
- * collection in git, or outside git with any.
+ * collection in git.
  */
 export function workspaceCheckout(
   workspace: Workspace,

@@ -1,6 +1,4 @@
 import { LktError, readSource, type SourceFile } from '@lkt/core';
-import { WholeDirectories } from '@lkt/git/plain';
-import { MAX_CHANGED_BYTES } from '../action-cache/checkout-state.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
 import { allPlatforms } from '../workspace/platforms.ts';
@@ -25,7 +23,7 @@ export async function readState(
   await parseUsed(workspace, named, namesOnly);
   const sources = await readSources(workspace, workspace.catalog.known, {
     signal,
-    whole: new WholeDirectories(MAX_CHANGED_BYTES),
+    isTracked: true,
   });
   signal?.throwIfAborted();
   if (!files.areUnchanged()) return readState(workspace, named, options);

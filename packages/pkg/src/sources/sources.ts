@@ -3,11 +3,12 @@ import { dirname } from 'node:path';
 import { isInside, type Repository } from '@lkt/git';
 import type { ContextFile, ReadContent } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
+import { WholeDirectories } from '@lkt/git/plain';
+import { MAX_CHANGED_BYTES } from '../action-cache/checkout-state.ts';
 import { contextFiles } from './context.ts';
 import { requireCovered } from './covered-files.ts';
 import {
   type HashOptions,
-  type HashSubject,
   readRepositories,
   type SourceHash,
   sourceHashes,
@@ -25,6 +26,12 @@ export interface Sources {
   readonly changes: (item: Package) => readonly string[];
 }
 
+interface ReadOptions extends HashOptions {
+  /** The result is recorded in the action cache: reads `whole` of the hashes outside git. */
+  readonly isTracked?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Reads the sources of packages. The functions of the result throw the error of a package with
  * invalid extra sources.
@@ -34,10 +41,10 @@ export interface Sources {
 export async function readSources(
   workspace: Workspace,
   packages: Iterable<Package>,
-  options: HashOptions &
-    Pick<HashSubject, 'whole'> & { readonly signal?: AbortSignal | undefined } = {},
+  { isTracked = false, signal, ...options }: ReadOptions = {},
 ): Promise<Sources> {
-  const { signal, hashPath } = options;
+  const { hashPath } = options;
+  const whole = isTracked ? new WholeDirectories(MAX_CHANGED_BYTES) : undefined;
   const items = [...packages];
   // An error of one package is thrown when that package is asked for.
   const extras = new Map(
@@ -56,7 +63,9 @@ export async function readSources(
     if (!(extra instanceof LktError))
       extras.set(item, outsideError(workspace, item, extra, known) ?? extra);
   const valid = [...extras].flatMap(([item, extra]) =>
-    extra instanceof LktError ? [] : [{ ...options, item, dir: item.dir, extraSources: extra }],
+    extra instanceof LktError
+      ? []
+      : [{ ...options, whole, item, dir: item.dir, extraSources: extra }],
   );
   const read = new Map<string, ReadContent>();
   const onRead = (path: string, content: ReadContent): void => void read.set(path, content);

@@ -56,7 +56,7 @@ export async function packageGraph(
 }> {
   const all = [...items];
   await loadArgPackages(workspace, all);
-  const sources = await readSources(workspace, workspace.known, { signal });
+  const sources = await readSources(workspace, workspace.known, { signal, isTracked: true });
   const nodes = await Promise.all(
     all.map(async (item) => {
       const recipe = await readRecipe(workspace, item, allPlatforms(item), sources.hash);

@@ -58,7 +58,7 @@ export async function packageStates(
 }> {
   const { signal } = options;
   await loadArgPackages(workspace, named);
-  const sources = await readSources(workspace, workspace.known, { signal });
+  const sources = await readSources(workspace, workspace.known, { signal, isTracked: true });
   const items = await withCollections(workspace, [...workspace.all(), ...named], sources);
   const built = await findBuilt(workspace, items, options);
   const states: PackageState[] = [];
