@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
-import { BufferPool, Digester, digestOf } from '@lkt/core';
+import { BufferPool, digestOf } from '@lkt/core';
 import {
+  createAsyncDigester,
   type LayerArchive,
   type FileTree,
   streamFlatten,
@@ -91,18 +92,25 @@ export class FilePacker {
   async *#pack({ layer, ordinal, size, content }: LayerFile): AsyncGenerator<Uint8Array> {
     const blocks = zstdBlocks(content, size, this.#level);
     const offset = this.#size;
-    const digester = new Digester();
+    using digester = await createAsyncDigester(size);
     let crc = 0;
     for (;;) {
       const step = await blocks.next();
       if (step.done === true) {
-        const range = { offset, size: this.#size - offset, crc, digest: digester.digest() };
+        const range = { offset, size: this.#size - offset, crc, digest: await digester.digest() };
         return this.#note(layer, ordinal, { ...range, windowLog: step.value });
       }
+      // Hashed while the caller uses the chunk.
+      const hashing = digester.update(step.value);
+      hashing.catch(() => undefined);
       crc = crc32(step.value, crc);
-      digester.update(step.value);
       this.#size += step.value.length;
-      yield step.value;
+      try {
+        yield step.value;
+      } finally {
+        // The memory may be reused.
+        await hashing;
+      }
     }
   }
 

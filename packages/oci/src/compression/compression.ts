@@ -29,7 +29,7 @@ const CHUNK = 64 * 1024;
  * Chunk size of decompressed output in bytes. Each chunk is a thread-pool task, so larger ones are
  * cheaper.
  */
-const UNPACKED_CHUNK = 256 * 1024;
+const UNPACKED_CHUNK = 512 * 1024;
 /**
  * Bytes passed to libzstd per call. The output is the same for any multiple of its 128 KiB blocks.
  * A call is a thread-pool task, which costs more than half of compressing a block.
@@ -42,6 +42,11 @@ const ZSTD_MAX_WINDOW_LOG = 27;
  * overwrite its memory.
  */
 const ONE_AT_A_TIME = { writableHighWaterMark: 1 };
+/**
+ * Makes this many bytes of output ahead of the consumer. Node's default is less than a chunk, so a
+ * thread would wait for the consumer after each.
+ */
+const AHEAD = { readableHighWaterMark: 2 ** 20 };
 
 /**
  * Compresses to gzip (RFC 1952). The output depends only on content and level: not on the machine,
@@ -82,7 +87,7 @@ export function gunzip(
 ): AsyncGenerator<Uint8Array> {
   return decompressed(
     'gzip',
-    through(source, createGunzip({ chunkSize: UNPACKED_CHUNK, ...ONE_AT_A_TIME })),
+    through(source, createGunzip({ chunkSize: UNPACKED_CHUNK, ...ONE_AT_A_TIME, ...AHEAD })),
     options,
   );
 }
@@ -96,8 +101,12 @@ export function zstd(
   level: number = constants.ZSTD_CLEVEL_DEFAULT,
 ): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_c_compressionLevel]: level };
-  const transform = createZstdCompress({ chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME });
-  return through(rechunk(source, ZSTD_CHUNK_BYTES, true), transform);
+  const options = { chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME, ...AHEAD };
+  const transform = createZstdCompress(options);
+  return through(
+    rechunk(source, ZSTD_CHUNK_BYTES, { canShare: true, canReuseBuffer: true }),
+    transform,
+  );
 }
 
 /**
@@ -117,7 +126,7 @@ async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<
 
 function unzstdOne(frame: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
-  const options = { chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME };
+  const options = { chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME, ...AHEAD };
   return through(frame, createZstdDecompress(options));
 }
 

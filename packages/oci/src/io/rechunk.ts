@@ -2,11 +2,15 @@
  * Joins and splits chunks into ones of `size` bytes; only the last one is shorter.
  * @param canShare a chunk that has this size already is not copied, so it is valid only as long as
  * the source's
+ * @param canReuseBuffer a chunk is valid until the next one is requested; all are in one buffer
  */
 export async function* rechunk(
   source: AsyncIterable<Uint8Array>,
   size: number,
-  canShare = false,
+  {
+    canShare = false,
+    canReuseBuffer = false,
+  }: { canShare?: boolean; canReuseBuffer?: boolean } = {},
 ): AsyncGenerator<Uint8Array> {
   let chunk = Buffer.allocUnsafeSlow(size);
   let used = 0;
@@ -23,7 +27,7 @@ export async function* rechunk(
       rest = rest.subarray(piece.length);
       if (used < size) continue;
       yield chunk;
-      chunk = Buffer.allocUnsafeSlow(size);
+      if (!canReuseBuffer) chunk = Buffer.allocUnsafeSlow(size);
       used = 0;
     }
   }
