@@ -63,7 +63,7 @@ export async function buildImage(
   // Where a policy may apply, no image is read before its signatures are verified.
   const policies = await configPolicies(pinned, options.trust);
   if (options.requirePolicy === true) requirePolicy(policies, pinned);
-  if (policies.length === 0) prefetch.start(pinned.config, options);
+  if (policies.length === 0) await prefetch.start(pinned.config, options);
   const workspace = await openWorkspace();
   const loaded = options.fromSources === true ? withSources(pinned, workspace) : pinned;
   // git runs meanwhile. An error of the build comes first.
@@ -74,7 +74,7 @@ export async function buildImage(
   const { hasImage } = tools;
   const check = await trustCheck(workspace, policies, tools.store, { ...options, hasImage });
   await check?.requireSigned(queries, tools.reporter);
-  prefetch.start(loaded.config, options);
+  await prefetch.start(loaded.config, options);
   const resolved = await resolveImages(workspace, queries, {
     ...tools,
     fetchImage:

@@ -33,11 +33,18 @@ export class Prefetch implements AsyncDisposable {
     this.#caches = caches;
   }
 
-  /** Starts prefetching the images that the store has, once; the largest first. */
-  start(config: SystemConfig, options: PrefetchOptions): void {
+  /**
+   * Starts prefetching the images that the store has, once; the largest first. Returns when other
+   * threads unpack that one, so that they work while the caller keeps this one busy.
+   */
+  async start(config: SystemConfig, options: PrefetchOptions): Promise<void> {
     if (this.#images !== undefined) return;
     this.#images = { config, options };
-    this.#track(this.#addAll(config, options));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const adding = this.#addAll(config, options, resolve);
+    adding.catch(() => resolve());
+    this.#track(adding);
+    await promise;
   }
 
   /** Prefetches an image that is in the store now, if the config names it. */
@@ -61,7 +68,11 @@ export class Prefetch implements AsyncDisposable {
   /**
    * Adds the largest images first, so that none is left over at the end, or finds the memory taken.
    */
-  async #addAll(config: SystemConfig, { store, platform }: PrefetchOptions): Promise<void> {
+  async #addAll(
+    config: SystemConfig,
+    { store, platform }: PrefetchOptions,
+    onStart: () => void,
+  ): Promise<void> {
     const images = new SourceImages(store, this.#caches, platform, ownDigest);
     const pinned = imagesOf(config).filter(({ reference }) => reference?.digest !== undefined);
     const once = uniqueBy(pinned, ({ reference }) => reference?.digest ?? '');
@@ -70,13 +81,17 @@ export class Prefetch implements AsyncDisposable {
       return { reference, size };
     });
     const all = await Promise.all(sized);
-    for (const { reference } of all.toSorted((a, b) => b.size - a.size)) this.#add(reference);
+    const [largest, ...others] = all.toSorted((a, b) => b.size - a.size);
+    if (largest === undefined) onStart();
+    else this.#add(largest.reference, onStart);
+    for (const { reference } of others) this.#add(reference);
   }
 
-  #add(reference: ImageReference): void {
+  #add(reference: ImageReference, onStart?: () => void): void {
     if (this.#images === undefined || reference.reference?.digest === undefined) return;
     const { config, options } = this.#images;
-    const load = async (): Promise<void> => prefetch(reference, config, this.#caches, options);
+    const load = async (): Promise<void> =>
+      prefetch(reference, config, this.#caches, options, onStart).finally(onStart);
     this.#track(this.#slots.run(load));
   }
 
@@ -96,12 +111,16 @@ interface PrefetchedImages {
   readonly options: PrefetchOptions;
 }
 
-/** Prefetches an image, unless the caches have all of it. */
+/**
+ * Prefetches an image, unless the caches have all of it.
+ * @param onStart called when other threads unpack it
+ */
 async function prefetch(
   reference: ImageReference,
   config: SystemConfig,
   caches: ImageCaches,
   options: PrefetchOptions,
+  onStart?: () => void,
 ): Promise<void> {
   const { store, platform, format, compressor = 'zstd', level } = options;
   if (caches.signal.aborted) return;
@@ -115,6 +134,7 @@ async function prefetch(
   const isKernel = reference === kernel.image;
   if (await isLoaded(contents, image.digest, isKernel ? undefined : packing)) return;
   await using _ = await caches.layers.hold(image.image.manifest.layers);
+  onStart?.();
   const steps: readonly ((signal: AbortSignal) => Promise<unknown>)[] = [
     async () =>
       isKernel ? loadKernel(kernel, { cache: contents, images, packing }) : image.tree(),

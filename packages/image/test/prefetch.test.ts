@@ -15,7 +15,7 @@ it('reads the layers of all images, also modules of the kernel, so that composin
     await using caches = new ImageCaches(store);
     await using prefetch = new Prefetch(caches);
     const options = { store, platform: PLATFORM, format: ['kernel+initrd'] } as const;
-    prefetch.start(parseConfig({ path: 'system.yml', text }), options);
+    await prefetch.start(parseConfig({ path: 'system.yml', text }), options);
     await prefetch.finish();
   }
   const blobs = join(store.dir, 'blobs/sha256');

@@ -37,9 +37,13 @@ export function layerArchives(store: Store, layers: readonly Layer[]): readonly 
 
 /** Returns a layer of a store, without its diff id, as an archive that is unpacked on each read. */
 export function layerArchive(store: Store, layer: Descriptor): LayerArchive {
+  // A decompressor is done with a chunk when it requests the next one.
+  const canReuseBuffers = !layer.mediaType.endsWith('tar');
   return {
     open: (maxBytes) =>
-      openArchive(store.read(layer), (blob) => decompressLayer(layer, blob, { maxBytes })),
+      openArchive(store.read(layer, { canReuseBuffers }), (blob) =>
+        decompressLayer(layer, blob, { maxBytes }),
+      ),
     explain: async (error) => explainLayerError(store, layer, error),
   };
 }
@@ -67,8 +71,8 @@ export class UnpackedLayers implements AsyncDisposable {
   readonly #holds = new Map<Digest, number>();
   #dir: Promise<AsyncDisposable & { path: string }> | undefined;
 
-  /** @param memory bytes of memory for archives; default 28 MiB */
-  constructor(store: Store, { memory = 28 * 2 ** 20 }: { memory?: number } = {}) {
+  /** @param memory bytes of memory for archives; default 36 MiB */
+  constructor(store: Store, { memory = 36 * 2 ** 20 }: { memory?: number } = {}) {
     this.#store = store;
     this.#memory = new LayerMemory(memory, (missing) => this.#reclaim(missing));
     this.#room = new Room(memory);
@@ -95,6 +99,8 @@ export class UnpackedLayers implements AsyncDisposable {
    * after a read with `isOnce`, except of large layers. Waits until the memory has room for them
    * beside the layers of other holds, because what has no room is unpacked in twice the time. A
    * caller must not hold layers while it waits.
+   *
+   * Starts to unpack the first layer, and returns when other threads do so.
    */
   async hold(layers: readonly Descriptor[]): Promise<AsyncDisposable> {
     const digests = layers.map(({ digest }) => digest);
@@ -102,9 +108,12 @@ export class UnpackedLayers implements AsyncDisposable {
     const bytes = others.reduce((sum, layer) => sum + this.#memory.need(this.#store, layer), 0);
     const room = await this.#room.take(bytes);
     for (const digest of digests) this.#holds.set(digest, (this.#holds.get(digest) ?? 0) + 1);
+    const ahead = this.#unpackAhead(layers[0]);
+    await ahead?.started;
     return {
       [Symbol.asyncDispose]: async () => {
         using _ = room;
+        await ahead?.done;
         await this.#release(digests);
       },
     };
@@ -181,6 +190,24 @@ export class UnpackedLayers implements AsyncDisposable {
     }
   }
 
+  /** Unpacks a layer into memory ahead of its readers, who wait for it. */
+  #unpackAhead(layer: Descriptor | undefined): Ahead | undefined {
+    if (layer === undefined) return undefined;
+    const { digest } = layer;
+    if (this.#held.has(digest) || this.#kept.has(digest) || this.#reading.has(digest))
+      return undefined;
+    const { promise: started, resolve } = Promise.withResolvers<void>();
+    const unpack = async (): Promise<void> => {
+      const archive = await this.#memory.unpack(this.#store, layer, resolve);
+      if (archive !== undefined) this.#held.set(digest, { archive, readers: 0 });
+      this.#reading.delete(digest);
+      resolve();
+    };
+    const done = unpack();
+    this.#reading.set(digest, done);
+    return { started, done };
+  }
+
   /** Ends one hold, and drops what no other hold and no reader needs. */
   async #release(digests: readonly Digest[]): Promise<void> {
     for (const digest of digests) {
@@ -250,6 +277,13 @@ export class UnpackedLayers implements AsyncDisposable {
       throw ioError('cannot unpack a layer in the store', error);
     }
   }
+}
+
+/** A layer that is unpacked ahead of its readers. */
+interface Ahead {
+  /** Resolves when other threads do the work. */
+  readonly started: Promise<void>;
+  readonly done: Promise<void>;
 }
 
 interface HeldArchive {

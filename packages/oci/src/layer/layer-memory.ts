@@ -1,8 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { gunzip as gunzipBytes } from 'node:zlib';
+import { digestAlgorithm } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
 import { MediaType } from '../image/media-type.ts';
+import { createAsyncDigester } from '../io/async-digester.ts';
 import type { Store } from '../store/store.ts';
 
 const gunzip = promisify(gunzipBytes);
@@ -51,10 +53,11 @@ export class LayerMemory {
   /**
    * Returns a layer's archive, unpacked in one call, which takes less than half the time of a
    * stream.
-   * @returns undefined if the layer does not fit, or is not plain gzip; a stream must read it and
-   * report errors
+   * @returns undefined if the layer does not fit, is not plain gzip, or is damaged; a stream must
+   * read it and report errors
+   * @param onStart called when the work is left to other threads
    */
-  async unpack(store: Store, layer: Descriptor): Promise<Buffer | undefined> {
+  async unpack(store: Store, layer: Descriptor, onStart?: () => void): Promise<Buffer | undefined> {
     const { size } = layer;
     if (!isSuitable(layer)) return undefined;
     // An archive is longer than its blob, except for layers too small to matter.
@@ -63,27 +66,46 @@ export class LayerMemory {
     this.#freeForBlobs -= size;
     let taken = 0;
     let blob: Buffer | undefined;
+    let checking: Promise<boolean> | undefined;
     try {
-      blob = await store.readBytes(layer, size);
+      blob = await store.readBytes(layer, size, { isCheckedByConsumer: true });
       const length = blob.readUInt32LE(size - 4);
       if (length > this.#free) this.#reclaim(length - this.#free);
       if (length > this.#free) return undefined;
       taken = length;
       this.#free -= taken;
+      // On another thread than gunzip, which stops at what is not gzip.
+      checking = isIntact(blob, layer);
+      checking.catch(() => undefined);
       // One spare byte: a full buffer might be the first of several.
       const room = length + 1;
-      const archive = await gunzip(blob, { chunkSize: Math.max(room, 64), maxOutputLength: room });
-      if (archive.length !== length) return undefined;
+      const options = { chunkSize: Math.max(room, 64), maxOutputLength: room };
+      const unpacking = gunzip(blob, options);
+      onStart?.();
+      const archive = await unpacking;
+      if (archive.length !== length || !(await checking)) return undefined;
       taken = 0;
       return archive;
     } catch {
       return undefined;
     } finally {
+      // It reads the blob.
+      await checking?.catch(() => undefined);
       this.#freeForBlobs += size;
       this.#free += taken;
       releaseBuffer(blob);
     }
   }
+}
+
+/** Reports whether a blob has its digest. */
+async function isIntact(
+  blob: Uint8Array,
+  { digest }: Pick<Descriptor, 'digest'>,
+): Promise<boolean> {
+  using digester = await createAsyncDigester(blob.length, digestAlgorithm(digest));
+  await digester.update(blob);
+  return (await digester.digest()) === digest;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { copyFileSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -135,6 +135,36 @@ describe('hold', () => {
     await using both = await hold('both', [first, second]);
     expect(both).toBeDefined();
     expect(order.at(-1)).toBe('both');
+  });
+});
+
+describe('unpacking ahead', () => {
+  it('reads the first layer when it is held', async () => {
+    await using dir = await tempDir();
+    const store = await openStore(join(dir.path, 'store'));
+    const layer = await writeLayer(store, files(100));
+    const tree = await flattenArchives(layerArchives(store, [layer]));
+    await using unpacked = new UnpackedLayers(store);
+    await using _ = await unpacked.hold([layer.descriptor]);
+    rmSync(store.blobPath(layer.descriptor.digest));
+    expect(await contents(unpacked, [layer], tree)).toEqual(expected(100));
+  });
+
+  it('leaves it to a reader to report a damaged layer', async () => {
+    await using dir = await tempDir();
+    const store = await openStore(join(dir.path, 'store'));
+    const layer = await writeLayer(store, files(100));
+    const path = store.blobPath(layer.descriptor.digest);
+    const blob = readFileSync(path);
+    // The unknown system of the gzip header: it unpacks to the same archive.
+    blob[9] = 3;
+    rmSync(path);
+    writeFileSync(path, blob);
+    await using unpacked = new UnpackedLayers(store);
+    await using _ = await unpacked.hold([layer.descriptor]);
+    await expect(flattenArchives(unpacked.archives([layer]))).rejects.toMatchObject({
+      code: 'DIGEST_MISMATCH',
+    });
   });
 });
 
