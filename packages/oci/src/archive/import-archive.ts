@@ -160,7 +160,23 @@ function namedAs(entries: readonly ArchiveEntry[], wanted: string | undefined): 
       },
     );
   if (wanted !== undefined) return [tagOf(fullName(wanted), first.descriptor)];
-  return entries.map(({ name, descriptor }) => tagOf(name, descriptor));
+  const tags = entries.map(({ name, descriptor }) => tagOf(name, descriptor));
+  requireDistinct(tags);
+  return tags;
+}
+
+/** Requires one image for each name, of which some programs take the first and some the last. */
+function requireDistinct(tags: readonly Tag[]): void {
+  const digests = new Map<string, Digest>();
+  for (const { reference, descriptor } of tags) {
+    const known = digests.get(reference) ?? descriptor.digest;
+    if (known !== descriptor.digest)
+      throw new LktError(
+        'ARCHIVE_INVALID',
+        `the archive contains two images with the name ${reference}`,
+      );
+    digests.set(reference, known);
+  }
 }
 
 function tagOf(reference: string | undefined, descriptor: Descriptor): Tag {

@@ -3,16 +3,18 @@ import { gzipSync } from 'node:zlib';
 import { digestHex, digestOf } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
 import {
+  type Descriptor,
   type EntryWithContent,
   exportImage,
   importImages,
   loadImage,
+  MediaType,
   parsePlatform,
   readTar,
   writeReferrer,
   writeTar,
 } from '../../src/index.ts';
-import { chunks, collect, entry, file, symlink, thrown } from '../support.ts';
+import { chunks, collect, entry, file, hardlink, symlink, thrown } from '../support.ts';
 import { NAME, FULL, ARM, AMD, newStore, newImage, newIndex, exported } from './archive-fixture.ts';
 
 describe('OCI archive', () => {
@@ -128,6 +130,16 @@ function withIndex(document: unknown): (path: string, content: Buffer) => EntryW
   return (path, content) => file(path, path === 'index.json' ? JSON.stringify(document) : content);
 }
 
+function configBy(author: string): string {
+  const rootfs = { type: 'layers', diff_ids: [] };
+  return JSON.stringify({ author, architecture: 'amd64', os: 'linux', rootfs });
+}
+
+/** Returns an archive of `docker save` with a manifest.json. */
+async function docker(manifest: unknown, ...more: readonly EntryWithContent[]): Promise<Buffer> {
+  return collect(writeTar([file('manifest.json', JSON.stringify(manifest)), ...more]));
+}
+
 /** Returns a valid archive after changes to its entries. */
 async function changed(
   change: (path: string, content: Buffer) => EntryWithContent | undefined,
@@ -226,6 +238,202 @@ describe('importImages tags nothing from a hostile archive', () => {
       'DIGEST_MISMATCH',
       /the archive lists sha256:.* as registry\.example\/app@sha256:/,
     ],
+    [
+      'an index.json of a symbolic link',
+      () =>
+        changed((path, content) =>
+          path === 'index.json' ? symlink(path, 'other') : file(path, content),
+        ),
+      'ARCHIVE_INVALID',
+      /contains no image/,
+    ],
+    [
+      'an index.json of a hard link',
+      () =>
+        changed((path, content) =>
+          path === 'index.json' ? hardlink(path, 'oci-layout') : file(path, content),
+        ),
+      'ARCHIVE_INVALID',
+      /contains no image/,
+    ],
+    [
+      'a second index.json',
+      () => changed(keep, file('index.json', '{}')),
+      'ARCHIVE_INVALID',
+      /twice/,
+    ],
+    [
+      'a second index.json in another spelling',
+      () => changed(keep, file('.//index.json', '{}')),
+      'ARCHIVE_INVALID',
+      /twice/,
+    ],
+    [
+      'a link in place of the first index.json',
+      () => changed(keep, symlink('/index.json', 'x')),
+      'ARCHIVE_INVALID',
+      /twice/,
+    ],
+    [
+      'a path outside of the archive',
+      () => changed(keep, file('a/../index.json', '{}')),
+      'ARCHIVE_INVALID',
+      /invalid path/,
+    ],
+    [
+      'blobs that are links',
+      () =>
+        changed((path, content) =>
+          path.startsWith('blobs/') ? symlink(path, '/etc/passwd') : file(path, content),
+        ),
+      'NOT_FOUND',
+      /incomplete/,
+    ],
+    [
+      'a blob under a digest in capitals',
+      () =>
+        changed((path, content) =>
+          path.startsWith('blobs/')
+            ? file(`blobs/sha256/${path.slice(-64).toUpperCase()}`, content)
+            : file(path, content),
+        ),
+      'NOT_FOUND',
+      /incomplete/,
+    ],
+    [
+      'an index that is an image',
+      () =>
+        changed((path, content) =>
+          path === 'index.json'
+            ? file(path, content.toString().replaceAll('image.index', 'image.manifest'))
+            : file(path, content),
+        ),
+      'IMAGE_INVALID',
+      /mediaType|media type/,
+    ],
+    [
+      'two images of one name',
+      async () => {
+        const store = await newStore();
+        const [one, two] = [await newImage(store), await newImage(store, AMD, 'other')];
+        const all = [await exported(store, one), await exported(store, two)];
+        const entries = new Map<string, EntryWithContent>();
+        const manifests: unknown[] = [];
+        for (const bytes of all)
+          for await (const { content, ...head } of readTar(chunks(bytes))) {
+            const data = content === undefined ? Buffer.of() : await collect(content);
+            entries.set(head.path, head.type === 'file' ? file(head.path, data) : head);
+            if (head.path === 'index.json')
+              manifests.push(...(JSON.parse(data.toString()) as { manifests: object[] }).manifests);
+          }
+        entries.set(
+          'index.json',
+          file('index.json', JSON.stringify({ schemaVersion: 2, manifests })),
+        );
+        return collect(writeTar([...entries.values()]));
+      },
+      'ARCHIVE_INVALID',
+      /two images with the name registry\.example\/team\/app:1/,
+    ],
+    [
+      'an artifact with the name of an image',
+      async () => {
+        const store = await newStore();
+        const blob = await store.writeBytes(Buffer.from('{}'));
+        const document = {
+          schemaVersion: 2,
+          mediaType: 'text/plain',
+          config: { mediaType: 'text/plain', ...blob },
+          layers: [],
+        };
+        const bytes = Buffer.from(JSON.stringify(document));
+        const digest = digestOf(bytes);
+        const item = { mediaType: 'text/plain', digest, size: bytes.length };
+        return collect(
+          writeTar([
+            file('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
+            file('index.json', JSON.stringify({ schemaVersion: 2, manifests: [item] })),
+            file(`blobs/sha256/${digestHex(digest)}`, bytes),
+          ]),
+        );
+      },
+      'IMAGE_INVALID',
+      /not an image/,
+    ],
+    [
+      'a manifest.json that is a list of lists',
+      async () => docker([[]]),
+      'ARCHIVE_INVALID',
+      /not an object/,
+    ],
+    [
+      'a config outside of the archive',
+      async () => docker([{ Config: '../../etc/passwd', Layers: [], RepoTags: ['a:1'] }]),
+      'ARCHIVE_INVALID',
+      /has no/,
+    ],
+    [
+      'a config at an absolute path',
+      async () => docker([{ Config: '/etc/passwd', Layers: [], RepoTags: ['a:1'] }]),
+      'ARCHIVE_INVALID',
+      /has no/,
+    ],
+    [
+      'a config that is manifest.json',
+      async () => docker([{ Config: 'manifest.json', Layers: [], RepoTags: ['a:1'] }]),
+      'IMAGE_INVALID',
+      /image config/,
+    ],
+    [
+      'links in a circle',
+      async () =>
+        docker(
+          [{ Config: 'a', Layers: [], RepoTags: ['a:1'] }],
+          symlink('a', 'b'),
+          symlink('b', 'a'),
+        ),
+      'ARCHIVE_INVALID',
+      /links|has no/,
+    ],
+    [
+      'a hard link to itself',
+      async () => docker([{ Config: 'a', Layers: [], RepoTags: ['a:1'] }], hardlink('a', 'a')),
+      'ARCHIVE_INVALID',
+      /links|has no/,
+    ],
+    [
+      'two saved images of one name',
+      async () => {
+        return docker(
+          [
+            { Config: 'a.json', Layers: [], RepoTags: ['example/app:1'] },
+            { Config: 'b.json', Layers: [], RepoTags: ['docker.io/example/app:1'] },
+          ],
+          file('a.json', configBy('a')),
+          file('b.json', configBy('b')),
+        );
+      },
+      'ARCHIVE_INVALID',
+      /two images with the name docker\.io\/example\/app:1/,
+    ],
+    [
+      'fewer diff ids than layers',
+      async () =>
+        docker(
+          [{ Config: 'a.json', Layers: ['l', 'l'], RepoTags: ['a/b:1'] }],
+          file(
+            'a.json',
+            JSON.stringify({
+              architecture: 'amd64',
+              os: 'linux',
+              rootfs: { type: 'layers', diff_ids: [digestOf('l')] },
+            }),
+          ),
+          file('l', 'l'),
+        ),
+      'IMAGE_INVALID',
+      /lists 1 layers, but manifest\.json 2/,
+    ],
     ['random bytes', async () => randomBytes(2000), 'ARCHIVE_INVALID', /tar archive/],
     ['no bytes', async () => Buffer.alloc(0), 'ARCHIVE_INVALID', /contains no image/],
     [
@@ -252,6 +460,46 @@ describe('importImages tags nothing from a hostile archive', () => {
       expect(error).toMatchObject({ code: 'ARCHIVE_INVALID' });
       expect(await store.tags()).toEqual([]);
     }
+  });
+
+  it('accepts entries in any order, with links of docker save', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const bytes = await exported(store, index);
+    const entries: EntryWithContent[] = [];
+    for await (const { content, ...head } of readTar(chunks(bytes))) {
+      const data = content === undefined ? Buffer.of() : await collect(content);
+      entries.unshift(head.type === 'file' ? file(head.path, data) : head);
+    }
+    const other = await newStore();
+    const { images } = await importImages(other, writeTar(entries));
+    expect(images).toEqual([{ reference: FULL, descriptor: index }]);
+  });
+
+  it('ignores what follows the end', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const more = await collect(writeTar([file('index.json', '{}'), file('x', 'y')]));
+    const bytes = Buffer.concat([await exported(store, index), more]);
+    const { images } = await importImages(await newStore(), chunks(bytes));
+    expect(images).toEqual([{ reference: FULL, descriptor: index }]);
+  });
+
+  it('reads an index of wide indexes once', async () => {
+    const store = await newStore();
+    const image = await newImage(store);
+    let item: Descriptor = image;
+    for (let depth = 0; depth < 3; depth += 1) {
+      const manifests = Array.from({ length: 3000 }, () => ({ ...item, platform: undefined }));
+      const document = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
+      const blob = await store.writeBytes(Buffer.from(JSON.stringify(document)));
+      item = { mediaType: MediaType.ociIndex, ...blob };
+    }
+    const other = await newStore();
+    const bytes = await exported(store, item);
+    await importImages(other, chunks(bytes));
+    expect((await loadImage(other, item.digest, AMD)).descriptor.digest).toBe(image.digest);
+    expect(await thrown(loadImage(other, item.digest, ARM))).toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('rejects one name for several images', async () => {
