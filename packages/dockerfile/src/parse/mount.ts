@@ -143,9 +143,10 @@ function fromWord(
       'add a stage FROM the image, and use its name here',
     );
   const written = source.file.text.slice(flag.offset, flag.offset + flag.length);
-  const index = /(?:^|[=,"])from=/.exec(written);
-  const start = index === null ? -1 : written.indexOf('from=', index.index) + 'from='.length;
-  if (!written.startsWith(text, start))
+  const [found, ...others] = written.matchAll(/(?<=^|[=,"])from=/gi);
+  const start = found === undefined ? -1 : found.index + 'from='.length;
+  // Another option can contain the same text: lkt pin must not write into that.
+  if (others.length > 0 || !written.startsWith(text, start))
     return { text, position: flag.position, offset: flag.offset, length: flag.length };
   const offset = flag.offset + start;
   return { text, ...source.span(offset, offset + text.length) };
