@@ -1,3 +1,5 @@
+import { endOfString } from './json-strings.ts';
+
 /**
  * Returns the first key that an object of a valid JSON text has twice. Programs disagree about
  * which value counts.
@@ -21,15 +23,6 @@ export function duplicateKey(text: string): string | undefined {
     at = end - 1;
   }
   return undefined;
-}
-
-/** Returns the end of the string that begins at a quote, after its closing quote. */
-function endOfString(text: string, start: number): number {
-  for (let quote = text.indexOf('"', start + 1); ; quote = text.indexOf('"', quote + 1)) {
-    let backslashes = 0;
-    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
-    if (backslashes % 2 === 0) return quote + 1;
-  }
 }
 
 /** Reports whether a colon follows a string, which is then a key. */

@@ -24,6 +24,7 @@ export { collectChunks, BufferPool } from './memory.ts';
 export { duplicateKey } from './duplicate-key.ts';
 export { canonicalJson, readJson } from './json.ts';
 export { isDeep, MAX_JSON_LEVELS } from './json-depth.ts';
+export { longestString } from './json-strings.ts';
 export { didYouMean, editDistance, nearest } from './nearest.ts';
 export {
   type ProgressEvent,

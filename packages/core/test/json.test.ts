@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isDeep, LktError, readJson } from '../src/index.ts';
+import { isDeep, LktError, longestString, readJson } from '../src/index.ts';
 
 /** Returns JSON with this many levels, in the middle of other values. */
 function nested(levels: number, isList: boolean): string {
@@ -33,4 +33,16 @@ test('readJson rejects them with the code of the document', () => {
   expect(() => read(20_000)).toThrow(
     new LktError('IMAGE_INVALID', 'no manifest: it has more than 200 levels'),
   );
+});
+
+test('longestString finds the longest of all strings and keys', () => {
+  const texts = fc.string({ unit: fc.constantFrom('"', '\\', 'a', '{', '\n', 'é') });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(texts, texts)), (pairs) => {
+      const document = pairs.map(([key, value]) => ({ [key]: [value, {}] }));
+      const lengths = pairs.flat().map((text) => JSON.stringify(text).length);
+      expect(longestString(JSON.stringify(document))).toBe(Math.max(0, ...lengths));
+    }),
+  );
+  expect(longestString('{"a": "unterminated')).toBe(13);
 });

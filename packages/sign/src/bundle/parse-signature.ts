@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { longestString } from '@lkt/core';
 import type { Bundle } from '@sigstore/bundle';
 import { bundleFromLayer } from './bundle-from-layer.ts';
 import { parseJson } from './parse-json.ts';
@@ -25,6 +26,7 @@ export interface ParsedSignature {
  * @throws VerificationError
  */
 export async function parseSignature(item: UnverifiedSignature): Promise<ParsedSignature> {
+  if (item.kind !== 'signature') requireSmall(item.bytes);
   const document =
     item.kind === 'bundle' ? parseJson(item.bytes.toString(), 'the bundle') : bundleFromLayer(item);
   requireBounded(document, item.bytes.length);
@@ -41,6 +43,21 @@ const MAX_MATERIAL_BYTES = 2 ** 20;
 const MAX_ENTRIES = 64;
 
 /**
+ * Requires that a document can have less than `MAX_MATERIAL_BYTES` without its payload, which is a
+ * string: parsing 60 MB of empty objects takes half a minute.
+ * @throws VerificationError
+ */
+function requireSmall(bytes: Buffer): void {
+  if (bytes.length <= MAX_MATERIAL_BYTES) return;
+  const text = bytes.toString('latin1');
+  if (text.length - longestString(text) > MAX_MATERIAL_BYTES) throw tooLarge();
+}
+
+function tooLarge(): VerificationError {
+  return new VerificationError('the bundle is larger than 1 MiB without its payload');
+}
+
+/**
  * Requires that a document is small, apart from the payload of a statement: the library takes
  * minutes for lists with a million entries.
  * @throws VerificationError
@@ -49,7 +66,7 @@ function requireBounded(document: object, size: number): void {
   const { dsseEnvelope } = document as { dsseEnvelope?: { payload?: unknown } };
   const payload = dsseEnvelope?.payload;
   if (size - (typeof payload === 'string' ? payload.length : 0) > MAX_MATERIAL_BYTES)
-    throw new VerificationError('the bundle is larger than 1 MiB without its payload');
+    throw tooLarge();
   const open: object[] = [document];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
     const values: readonly unknown[] = Object.values(value);
