@@ -48,6 +48,33 @@ it('rejects a failed response, an oversized config, and http from other hosts', 
   });
 });
 
+it('rejects an oversized file, and one without end', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-config-'));
+  const path = join(dir.path, 'a.yml');
+  await writeFile(path, Buffer.alloc(16 * 2 ** 20 + 1, '#'));
+  for (const name of [path, '/dev/zero'])
+    await expect(readConfigFile(name, session)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(/ is larger than 16 MiB$/) as string,
+    });
+  await expect(readConfigFile(dir.path, session)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+it.each([
+  'http://127.0.0.1.example.org/a.yml',
+  'http://127.0.0.1@example.org/a.yml',
+  'http://localhost.example.org/a.yml',
+  'http://0.0.0.0/a.yml',
+  'http://example.org#127.0.0.1/a.yml',
+  'HTTP://EXAMPLE.ORG/a.yml',
+  'http:\\\\example.org/a.yml',
+  'http://[::ffff:1.2.3.4]/a.yml',
+])('does not download %s', async (address) => {
+  await expect(readConfigFile(address, session)).rejects.toMatchObject({
+    code: expect.stringMatching(/^(?:UNSUPPORTED|NOT_FOUND)$/) as string,
+  });
+});
+
 it('names image configs of the workspace if the given one is missing', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-config-'));
   const here = { ...session, environment: { cwd: dir.path, variables: {} } } as unknown as Session;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { ConfigFile } from '@lkt/image';
@@ -38,7 +38,7 @@ export async function readConfigFile(
   const absolute = resolve(cwd, name);
   const path = relative(cwd, absolute).startsWith('..') ? name : relative(cwd, absolute);
   try {
-    return { path, absolute, text: await readFile(absolute, 'utf8') };
+    return { path, absolute, text: await textOf(createReadStream(absolute), name) };
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
     const problem = isErrno(error, 'EISDIR')

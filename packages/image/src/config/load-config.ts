@@ -2,9 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import {
   digestOf,
-  isErrno,
-  LktError,
   didYouMean,
+  isErrno,
+  kindOfFile,
+  LktError,
   parseYaml,
   type SourceFile,
   type YamlValue,
@@ -85,8 +86,10 @@ export async function loadConfig(
   const documents: Document[] = [];
   for (const file of given) await load(asConfigFile(file), [], documents);
   const variables = valuesOf(documents, set);
-  for (const { root, head } of documents)
-    if (head.variables !== undefined) substitute(root, head.variables, variables);
+  const foreign = foreignValues(documents, set);
+  for (const { root, head, file } of documents)
+    if (head.variables !== undefined)
+      substitute(root, head.variables, variables, file.isRemote === true ? undefined : foreign);
   const files = documents.map(({ file }) => file);
   const locks = await locksOf(files);
   const used = new Set<YamlValue>();
@@ -203,20 +206,25 @@ async function load(
 
 async function readIncluded(by: ConfigFile, { path, at }: Include): Promise<ConfigFile> {
   const absolute = resolve(dirname(by.absolute), path);
+  const missing = (cause?: unknown): LktError =>
+    errorAt('NOT_FOUND', at, `cannot read ${path}`, {
+      cause,
+      fix: 'name a file, relative to the config that includes it',
+    });
+  if (path.includes('\0')) throw missing();
   try {
-    const { size } = await stat(absolute);
-    if (size > MAX_SIZE) throw at.error(`${path} is too large for a config`);
+    const stats = await stat(absolute);
+    if (!stats.isFile() && !stats.isDirectory()) throw at.error(`${path} is ${kindOfFile(stats)}`);
+    if (stats.size > MAX_SIZE) throw at.error(`${path} is too large for a config`);
     return {
       path: path.startsWith('/') ? path : join(dirname(by.path), path),
       absolute,
       text: await readFile(absolute, 'utf8'),
     };
   } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw error;
-    throw errorAt('NOT_FOUND', at, `cannot read ${path}`, {
-      cause: error,
-      fix: 'name a file, relative to the config that includes it',
-    });
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG'))
+      throw error;
+    throw missing(error);
   }
 }
 
@@ -241,11 +249,33 @@ function valuesOf(
   return values;
 }
 
-/** Replaces `${NAME}` in a document; `$${NAME}` stands for a literal `${NAME}`. */
+/**
+ * Returns the downloaded configs that variables have their values from, by name. These values could
+ * name files of this host in other configs.
+ */
+function foreignValues(
+  documents: readonly Document[],
+  set: ReadonlyMap<string, string>,
+): ReadonlyMap<string, ConfigFile> {
+  const found = new Map<string, ConfigFile>();
+  for (const { head, file } of documents)
+    for (const [name, value] of head.variables ?? []) {
+      if (value === undefined || set.has(name)) continue;
+      if (file.isRemote === true) found.set(name, file);
+      else found.delete(name);
+    }
+  return found;
+}
+
+/**
+ * Replaces `${NAME}` in a document; `$${NAME}` stands for a literal `${NAME}`.
+ * @param foreign variables whose value the document cannot use
+ */
 function substitute(
   root: YamlValue,
   own: ReadonlyMap<string, string | undefined>,
   values: ReadonlyMap<string, string | undefined>,
+  foreign: ReadonlyMap<string, ConfigFile> = new Map(),
 ): void {
   for (const [key, value] of root.entries()) {
     if (key === 'include' || key === 'variables') continue;
@@ -255,6 +285,11 @@ function substitute(
         (all, escape: string, name: string) => {
           if (escape !== '') return all.slice(1);
           const found = values.get(name);
+          const by = own.has(name) ? foreign.get(name) : undefined;
+          if (by !== undefined)
+            throw errorAt('UNSUPPORTED', at, `the variable "${name}" has the value of ${by.path}`, {
+              fix: `--set ${name}=VALUE`,
+            });
           if (own.has(name) && found !== undefined) return found;
           if (own.has(name))
             throw at.error(`the variable "${name}" has no value`, { fix: `--set ${name}=VALUE` });

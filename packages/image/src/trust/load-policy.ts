@@ -2,6 +2,7 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
 import {
   isErrno,
+  kindOfFile,
   LktError,
   parseYaml,
   type SourceFile,
@@ -141,6 +142,7 @@ async function loadSigners(
 async function readKey(value: YamlValue, dir: string): Promise<PublicKey> {
   const text = value.string();
   const isText = !isFile(value);
+  if (!isText) await requireFile(value, dir);
   try {
     const key = await readPublicKey(isText ? text : resolve(dir, text));
     return { ...key, name: isText ? key.fingerprint : text };
@@ -149,8 +151,16 @@ async function readKey(value: YamlValue, dir: string): Promise<PublicKey> {
   }
 }
 
+/** Rejects a pipe or a device, which may have no end. A missing file is reported at reading it. */
+async function requireFile(value: YamlValue, dir: string): Promise<void> {
+  const stats = await stat(resolve(dir, value.string())).catch(() => undefined);
+  if (stats !== undefined && !stats.isFile() && !stats.isDirectory())
+    throw value.error(`${value.string()} is ${kindOfFile(stats)}`, { fix: 'name a file' });
+}
+
 async function readRoot(value: YamlValue, dir: string): Promise<TrustedRoot> {
   const text = value.string();
+  await requireFile(value, dir);
   try {
     return await readTrustedRoot(resolve(dir, text), text);
   } catch (cause) {

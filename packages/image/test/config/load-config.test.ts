@@ -46,6 +46,13 @@ describe('include', () => {
     [{ 'a.yml': 'include: [b.yml]', 'b.yml': 'include: [./a.yml]' }, 'b.yml:1:11: include[0]'],
     [{ 'a.yml': 'include: [gone.yml]' }, 'a.yml:1:11: include[0]: cannot read gone.yml'],
     [{ 'a.yml': 'include: ["."]' }, 'a.yml:1:11: include[0]: cannot read .'],
+    [{ 'a.yml': 'include: [/dev/zero]' }, 'a.yml:1:11: include[0]: /dev/zero is a device'],
+    [{ 'a.yml': 'include: [b.lock.yml]', 'b.lock.yml': '{}' }, 'b.lock.yml is a lock file'],
+    [{ 'a.yml': 'include: ["https://x/b.yml"]' }, 'cannot read https://x/b.yml'],
+    [{ 'a.yml': 'include: ["-"]' }, 'cannot read -'],
+    [{ 'a.yml': 'include: ["b.yml\\0"]' }, 'a.yml:1:11'],
+    [{ 'a.yml': `include: ["${'a'.repeat(300)}"]` }, 'a.yml:1:11: include[0]: cannot read'],
+    [{ 'a.yml': `include: ["${'a/'.repeat(3000)}"]` }, 'a.yml:1:11: include[0]: cannot read'],
     [{ 'a.yml': 'include: b.yml' }, 'a.yml:1:10: include: expected a list'],
     [
       { 'a.yml': 'include: [b.yml]', 'b.yml': 'init:\n  - A' },
@@ -155,4 +162,21 @@ it.each([
     code: 'UNSUPPORTED',
     message: expect.stringContaining(message) as string,
   });
+});
+
+it.each<[string, string, string]>([
+  ['after', 'variables: {X: a}\nfiles: [{path: a, source: "${X}"}]', 'variables: {X: /etc/shadow}'],
+  ['before', 'variables: {X: }\nfiles: [{path: a, source: "${X}"}]', 'variables: {X: /etc/shadow}'],
+  ['after', 'variables: {X: a}\ninit: ["@pkg:${X}"]', 'variables: {X: ../../other}'],
+  ['after', 'variables: {X: a}\ntrust: {trustedRoot: "${X}"}', 'variables: {X: /evil.json}'],
+])('rejects a value of a downloaded config %s %s', async (where, text, remote) => {
+  const local = { path: 'a.yml', absolute: '/x/a.yml', text };
+  const web = { path: 'https://x/a.yml', absolute: '/x/web.yml', text: remote, isRemote: true };
+  const files = where === 'after' ? [local, web] : [web, local];
+  await expect(loadConfig(files)).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringMatching(/^a\.yml:2:.*the variable "X" has the value of https/) as string,
+  });
+  const set = new Map([['X', 'b']]);
+  await expect(loadConfig(files, { set })).resolves.toBeDefined();
 });

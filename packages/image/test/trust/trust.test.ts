@@ -127,6 +127,9 @@ describe('a trust.yml reports position and problem', () => {
       'signers: [{images: [a], rebuilders: {threshold: 3, keys: [keys/one.pub, keys/two.pub]}}]',
       /1:49: .*the threshold is 3, and the number of distinct signers is 2/,
     ],
+    ['signers: [{images: [a], keys: [/dev/zero]}]', /1:32: .*\/dev\/zero is a device/],
+    ['signers: [{images: [a], keys: [keys]}]', /1:32: /],
+    ['trustedRoot: /dev/zero', /1:14: trustedRoot: \/dev\/zero is a device/],
     ['trustedRoot: none.json', /1:14: trustedRoot: there is no trusted root at none\.json/],
     ['trustedRoot: root.json', /1:14: trustedRoot: root\.json is not a Sigstore trusted root/],
   ])('%s', async (text, message) => {
