@@ -27,6 +27,8 @@ export class Prefetch implements AsyncDisposable {
   readonly #caches: ImageCaches;
   readonly #slots = new Semaphore(CONCURRENCY);
   readonly #work = new Set<Promise<void>>();
+  /** Work until the trees of the images are in the caches; a part of `#work`. */
+  readonly #loading = new Set<Promise<void>>();
   #images: PrefetchedImages | undefined;
 
   constructor(caches: ImageCaches) {
@@ -43,7 +45,7 @@ export class Prefetch implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     const adding = this.#addAll(config, options, resolve);
     adding.catch(() => resolve());
-    this.#track(adding);
+    this.#track(adding, adding);
     await promise;
   }
 
@@ -55,14 +57,17 @@ export class Prefetch implements AsyncDisposable {
     if (named !== undefined) this.#add(named);
   }
 
-  /** Waits for all prefetched data, so that nothing is made twice. */
+  /**
+   * Waits for the trees of all images, so that none is made twice. Audits and scans may go on: who
+   * needs one waits for it.
+   */
   async finish(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work);
+    while (this.#loading.size > 0) await Promise.all(this.#loading);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#caches.abort();
-    await this.finish();
+    while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
   /**
@@ -90,14 +95,25 @@ export class Prefetch implements AsyncDisposable {
   #add(reference: ImageReference, onStart?: () => void): void {
     if (this.#images === undefined || reference.reference?.digest === undefined) return;
     const { config, options } = this.#images;
+    const { promise: loaded, resolve: onLoad } = Promise.withResolvers<void>();
+    const events = { onStart, onLoad };
     const load = async (): Promise<void> =>
-      prefetch(reference, config, this.#caches, options, onStart).finally(onStart);
-    this.#track(this.#slots.run(load));
+      prefetch(reference, config, this.#caches, options, events).finally(() => {
+        onStart?.();
+        onLoad();
+      });
+    this.#track(this.#slots.run(load), loaded);
   }
 
-  #track(task: Promise<void>): void {
-    const work = task.catch(() => undefined).finally(() => this.#work.delete(work));
-    this.#work.add(work);
+  /** @param loading settles once the trees are in the caches */
+  #track(task: Promise<void>, loading: Promise<void>): void {
+    for (const [set, one] of [
+      [this.#work, task],
+      [this.#loading, loading],
+    ] as const) {
+      const work = one.catch(() => undefined).finally(() => set.delete(work));
+      set.add(work);
+    }
   }
 }
 
@@ -111,16 +127,20 @@ interface PrefetchedImages {
   readonly options: PrefetchOptions;
 }
 
-/**
- * Prefetches an image, unless the caches have all of it.
- * @param onStart called when other threads unpack it
- */
+interface PrefetchEvents {
+  /** Called when other threads unpack the image. */
+  readonly onStart: (() => void) | undefined;
+  /** Called when its tree is in the caches. */
+  readonly onLoad: () => void;
+}
+
+/** Prefetches an image, unless the caches have all of it. */
 async function prefetch(
   reference: ImageReference,
   config: SystemConfig,
   caches: ImageCaches,
   options: PrefetchOptions,
-  onStart?: () => void,
+  { onStart, onLoad }: PrefetchEvents,
 ): Promise<void> {
   const { store, platform, format, compressor = 'zstd', level } = options;
   if (caches.signal.aborted) return;
@@ -136,8 +156,11 @@ async function prefetch(
   await using _ = await caches.layers.hold(image.image.manifest.layers);
   onStart?.();
   const steps: readonly ((signal: AbortSignal) => Promise<unknown>)[] = [
-    async () =>
-      isKernel ? loadKernel(kernel, { cache: contents, images, packing }) : image.tree(),
+    async () => {
+      if (isKernel) await loadKernel(kernel, { cache: contents, images, packing });
+      else await image.tree();
+      onLoad();
+    },
     async () => options.audit?.prepare(image),
     async (signal) => options.sbom && prepareSbom(store, image, signal),
   ];

@@ -1,7 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { ElfReport, Finding, WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
-import { canonicalJson, digestHex, digestOf, isErrno, LktError, mapConcurrent } from '@lkt/core';
+import {
+  canonicalJson,
+  type Digest,
+  digestHex,
+  digestOf,
+  isErrno,
+  LktError,
+  mapConcurrent,
+} from '@lkt/core';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
 
@@ -41,17 +49,26 @@ export async function createImageAudit(options: ImageAuditOptions): Promise<Audi
   const file = waiversFile(top);
   // Reports a mistake before the build; the run uses the file as it is then.
   let read = await readWaiversAt(file, cwd);
+  const running = new Map<Digest, Promise<Remembered>>();
+  /** Joins the audit of the image that is running, which `prepare` may have started. */
+  const audit = async (image: ImageToAudit): Promise<Remembered> => {
+    const known = running.get(image.digest);
+    if (known !== undefined) return known;
+    const found = auditOnce(options, image).finally(() => running.delete(image.digest));
+    running.set(image.digest, found);
+    return found;
+  };
   const run = async (images: readonly ImageToAudit[]): Promise<ImageAudit> => {
     read = await readWaiversAt(file, cwd, read);
     const known = await mapConcurrent(
       images,
-      async (image) => ({ ...(await auditOnce(options, image)), name: nameOf(image.full) }),
+      async (image) => ({ ...(await audit(image)), name: nameOf(image.full) }),
       { concurrency: IMAGES_AT_ONCE, signal },
     );
     return summarize(known, read.waivers, isGate);
   };
   const prepare = async (image: ImageToAudit): Promise<void> => {
-    await auditOnce(options, image);
+    await audit(image);
   };
   return { prepare, run, isGate, inputs: [file] };
 }
