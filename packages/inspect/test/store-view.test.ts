@@ -1,6 +1,15 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { writeProvenance, provenanceOf, writeSbom } from '@lkt/attest';
 import { digestOf } from '@lkt/core';
-import { parseReference, singleChunk, type Store, toRaw, writeImage, writeLayer } from '@lkt/oci';
+import {
+  parseManifest,
+  parseReference,
+  singleChunk,
+  type Store,
+  toRaw,
+  writeImage,
+  writeLayer,
+} from '@lkt/oci';
 import { generateKey, keySigner, readSigningKey, signImage } from '@lkt/sign';
 import { describe, expect, it } from 'vitest';
 import { listedPackages } from '../src/compare-packages.ts';
@@ -104,6 +113,19 @@ describe('viewStored', () => {
         { kind: 'SBOM', digest: document.digest, problem: expect.stringMatching(/./) },
       ]),
     );
+    const [layer] = parseManifest(await store.readBytes(document)).layers;
+    if (layer === undefined) throw new Error('no layer');
+    const problemOf = async (): Promise<string | undefined> => {
+      const { documents = [] } = await viewStored(store, 'app', subject, PLATFORM);
+      return documents.find(({ digest }) => digest === document.digest)?.problem;
+    };
+    const path = store.blobPath(layer.digest);
+    rmSync(path);
+    // As long as the SBOM.
+    writeFileSync(path, '[]');
+    expect(await problemOf()).toContain('does not match its digest');
+    rmSync(path);
+    expect(await problemOf()).toContain('is not in the store');
   });
 
   it('reads all SBOMs and provenances', async () => {
