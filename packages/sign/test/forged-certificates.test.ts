@@ -1,4 +1,12 @@
+import {
+  authorityExtensions,
+  extendedKeyUsage,
+  extension,
+  forgeCertificate,
+  Usage,
+} from '@lkt/testing/forgeries';
 import { expect, it } from 'vitest';
+import { trustMaterial } from '../src/sigstore/trust-material.ts';
 import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
 import { verifyImage } from '../src/verify/verify-image.ts';
 import type { Verification } from '../src/verify/verification.ts';
@@ -10,6 +18,9 @@ import {
   SIGNER,
   SUBJECT,
 } from './forged-certificates.ts';
+import { ENTRIES, GOOD_ENTRIES } from './forged-entries.ts';
+
+type Extensions = Readonly<Record<string, Buffer | undefined>>;
 
 async function verified(forgery: CertificateCase['forgery']): Promise<Verification> {
   const { bundle, trustedRoot } = forgedFrom(forgery);
@@ -29,4 +40,54 @@ it.each(CERTIFICATES)('rejects a certificate $what', async ({ forgery, reason })
   const { signatures, rejections } = await verified(forgery);
   expect(signatures).toEqual([]);
   expect(rejections[0]?.reason).toMatch(reason);
+});
+
+it.each(GOOD_ENTRIES)('accepts a log entry $what', async ({ forgery }) => {
+  const { signatures, rejections } = await verified(forgery);
+  expect(rejections).toEqual([]);
+  expect(signatures).toHaveLength(1);
+});
+
+it.each(ENTRIES)('rejects a log entry $what', async ({ forgery }) => {
+  const { signatures, rejections } = await verified(forgery);
+  expect(signatures).toEqual([]);
+  expect(rejections[0]?.reason).toMatch(/log|checkpoint|proof|promise|valid|parsed/);
+});
+
+const stamps = extendedKeyUsage([Usage.time], true);
+const { basic, usage } = authorityExtensions();
+
+it.each<[string, Extensions, Extensions, string | undefined]>([
+  ['for time stamps', { stamps }, { basic, usage }, undefined],
+  ['of an authority for time stamps', { stamps }, { basic, usage, stamps }, undefined],
+  ['without purpose', {}, { basic, usage }, 'is not for time stamps'],
+  [
+    'for code signing',
+    { code: extendedKeyUsage([Usage.code]) },
+    { basic, usage },
+    'is not for time stamps',
+  ],
+  [
+    'of an authority for code signing',
+    { stamps },
+    { basic, usage, code: extendedKeyUsage([Usage.code]) },
+    'is not for time stamps',
+  ],
+  [
+    'with an unknown critical extension',
+    { stamps, unknown: extension('1.2.3.4', Buffer.of(5, 0), true) },
+    { basic, usage },
+    'has the unknown critical extension 1.2.3.4',
+  ],
+])('judges the certificate of a timestamp authority %s', async (_what, leaf, above, problem) => {
+  const authority = forgeCertificate({ name: 'authority', extensions: above });
+  const signer = forgeCertificate({ name: 'signer', extensions: leaf }, authority);
+  const root = JSON.parse(forgedFrom({}).trustedRoot) as { certificateAuthorities: object[] };
+  const certificates = [signer, authority].map(({ der }) => ({ rawBytes: der.toString('base64') }));
+  const timestampAuthorities = [{ ...root.certificateAuthorities[0], certChain: { certificates } }];
+  const text = JSON.stringify({ ...root, timestampAuthorities });
+  const { message } = await parseTrustedRoot(text, 'the root');
+  const material = await trustMaterial(message, undefined);
+  expect(material.timestampAuthorities).toHaveLength(problem === undefined ? 1 : 0);
+  expect(material.unusable.timestampAuthorities).toEqual(problem === undefined ? [] : [problem]);
 });

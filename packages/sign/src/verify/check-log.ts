@@ -28,7 +28,8 @@ export function checkLogEntry(entry: Entry, signedWith: SignedWith): void {
       throw new VerificationError('the inclusion proof does not match the checkpoint');
     requirePlainCheckpoint(envelope);
   }
-  const verifiers = verifiersOf(body.spec);
+  requireSha256(body.spec);
+  const verifiers = verifiersOf(body);
   if (verifiers.length !== 1 || !isSame(verifiers[0], signedWith))
     throw new VerificationError('the log entry belongs to another signer');
 }
@@ -57,21 +58,49 @@ function parseBody(bytes: Buffer): Body {
   return parseJson(bytes.toString(), 'the log entry') as Body;
 }
 
-/** Returns the verifiers of an entry, which each kind of entry has elsewhere. */
-function verifiersOf(spec: unknown): readonly Buffer[] {
-  const hashedRekord = at(spec, 'signature', 'publicKey', 'content');
-  if (hashedRekord !== undefined) return [base64(hashedRekord)];
-  const dsse = at(spec, 'signatures');
-  if (Array.isArray(dsse)) return dsse.map((item) => base64(at(item, 'verifier')));
-  const inToto = at(spec, 'content', 'envelope', 'signatures');
-  if (Array.isArray(inToto)) return inToto.map((item) => base64(at(item, 'publicKey')));
-  const second = at(spec, 'hashedRekordV002', 'signature') ?? at(spec, 'dsseV002', 'signatures');
-  return [second].flat().map((item) => {
-    const raw =
-      at(item, 'verifier', 'x509Certificate', 'rawBytes') ??
-      at(item, 'verifier', 'publicKey', 'rawBytes');
-    return base64(raw);
-  });
+/** Returns the verifiers of an entry, which each kind and version has elsewhere. */
+function verifiersOf({ kind, apiVersion, spec }: Body): readonly Buffer[] {
+  const list = (...path: readonly string[]): readonly unknown[] => {
+    const found = at(spec, ...path);
+    return Array.isArray(found) ? found : [];
+  };
+  switch (`${String(kind)} ${String(apiVersion)}`) {
+    case 'hashedrekord 0.0.1':
+      return [base64(at(spec, 'signature', 'publicKey', 'content'))];
+    case 'dsse 0.0.1':
+      return list('signatures').map((item) => base64(at(item, 'verifier')));
+    case 'intoto 0.0.2':
+      return list('content', 'envelope', 'signatures').map((item) => base64(at(item, 'publicKey')));
+    case 'hashedrekord 0.0.2':
+      return [rawVerifier(at(spec, 'hashedRekordV002', 'signature'))];
+    case 'dsse 0.0.2':
+      return list('dsseV002', 'signatures').map(rawVerifier);
+    default:
+      return [];
+  }
+}
+
+function rawVerifier(signature: unknown): Buffer {
+  const raw =
+    at(signature, 'verifier', 'x509Certificate', 'rawBytes') ??
+    at(signature, 'verifier', 'publicKey', 'rawBytes');
+  return base64(raw);
+}
+
+/** Names of SHA-256, the hash that the library compares, whatever an entry says. */
+const SHA256: ReadonlySet<unknown> = new Set(['sha256', 'SHA2_256', undefined]);
+
+/** Requires that the digest in an entry is by SHA-256. */
+function requireSha256(spec: unknown): void {
+  const algorithms = [
+    at(spec, 'data', 'hash', 'algorithm'),
+    at(spec, 'payloadHash', 'algorithm'),
+    at(spec, 'content', 'payloadHash', 'algorithm'),
+    at(spec, 'hashedRekordV002', 'data', 'algorithm'),
+    at(spec, 'dsseV002', 'payloadHash', 'algorithm'),
+  ];
+  if (!algorithms.every((algorithm) => SHA256.has(algorithm)))
+    throw new VerificationError('the log entry has a digest that is not by SHA-256');
 }
 
 function at(value: unknown, ...path: readonly string[]): unknown {

@@ -7,6 +7,7 @@ import { signImage } from '../../src/signing/sign-images.ts';
 import { SIGNATURE_PREDICATE, statementAbout } from '../../src/statement/statement.ts';
 import { verifyImage } from '../../src/verify/verify-image.ts';
 import { CERTIFICATES, forgedFrom, SIGNER, SUBJECT } from '../forged-certificates.ts';
+import { ENTRIES } from '../forged-entries.ts';
 import { sigstoreGo } from './sigstore-go.ts';
 import {
   keyless,
@@ -114,14 +115,17 @@ describe('sigstore-go', () => {
   );
 
   // lkt accepts none of them.
-  it.each(CERTIFICATES)('rejects a certificate $what', async ({ forgery, accepted }) => {
-    const directory = await temporary();
-    const { bundle, trustedRoot } = forgedFrom(forgery);
-    const [file, root] = [join(directory, 'bundle.json'), join(directory, 'root.json')];
-    await writeFile(file, JSON.stringify(bundle));
-    await writeFile(root, trustedRoot);
-    const who = ['-identity', SIGNER.subject, '-issuer', SIGNER.issuer];
-    const args = ['verify', '-root', root, ...who, '-digest', digestHex(SUBJECT), file];
-    expect((await run(program, args)).status).toBe(accepted === undefined ? 1 : 0);
-  });
+  it.each([...CERTIFICATES, ...ENTRIES])(
+    'rejects a signature $what',
+    async ({ forgery, accepted }) => {
+      const directory = await temporary();
+      const { bundle, trustedRoot } = forgedFrom(forgery);
+      const [file, root] = [join(directory, 'bundle.json'), join(directory, 'root.json')];
+      await writeFile(file, JSON.stringify(bundle));
+      await writeFile(root, trustedRoot);
+      const who = ['-identity', SIGNER.subject, '-issuer', SIGNER.issuer];
+      const args = ['verify', '-root', root, ...who, '-digest', digestHex(SUBJECT), file];
+      expect((await run(program, args)).status).toBe(accepted === undefined ? 1 : 0);
+    },
+  );
 });

@@ -4,6 +4,7 @@ export {
   ecKeys,
   extendedKeyUsage,
   extension,
+  forgeCertificate,
   keyUsage,
   Usage,
 } from './forged-certificate.ts';
@@ -13,6 +14,8 @@ export {
   forge,
   type Forged,
   type ForgedBundle,
+  type ForgedEntry,
+  type ForgedSignature,
   type Forgery,
   leafExtensions,
 } from './forgery.ts';

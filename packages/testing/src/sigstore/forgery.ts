@@ -20,6 +20,8 @@ import {
   toBeSigned,
   Usage,
 } from './forged-certificate.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { canonicalEntry } from './log-entry.ts';
 import { pem } from './pem.ts';
 import { TransparencyLog } from './transparency-log.ts';
 import { trustedRoot } from './trusted-root.ts';
@@ -38,8 +40,49 @@ export interface Forgery {
   readonly signedBy?: 'itself' | 'root' | 'stranger';
   /** The log's promise for the certificate; default: right. */
   readonly promise?: 'of another certificate' | 'of another issuer' | 'of another log' | 'none';
+  /** Changes the body that the log has and signs. */
+  readonly body?: (body: ForgedBody, made: ForgedSignature) => object;
+  /** Changes the entry in the bundle. */
+  readonly entry?: (entry: ForgedEntry, made: ForgedSignature) => void;
   /** Changes the certificate that the bundle has. */
   readonly certificate?: (bytes: Buffer) => Buffer;
+}
+
+/** The body of a log entry. */
+interface ForgedBody {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+/** An entry in a bundle. */
+export interface ForgedEntry {
+  kindVersion: { kind: string; version: string };
+  logIndex: string;
+  logId: { keyId: string };
+  integratedTime: string;
+  inclusionPromise?: { signedEntryTimestamp: string };
+  inclusionProof?: {
+    logIndex: string;
+    rootHash: string;
+    treeSize: string;
+    hashes: string[];
+    checkpoint: { envelope: string };
+  };
+  canonicalizedBody: string;
+}
+
+/** A signature before it is logged, with the logs of the trusted root. */
+export interface ForgedSignature {
+  readonly leaf: ForgedCertificate;
+  /** The signed bytes. */
+  readonly signed: Buffer;
+  readonly signature: string;
+  readonly log: TransparencyLog;
+  /** Another log of the trusted root. */
+  readonly otherLog: TransparencyLog;
+  /** A checkpoint of the log before the entry. */
+  readonly earlier: ForgedEntry;
 }
 
 /** A forged bundle with its trusted root, both as JSON. */
@@ -110,34 +153,45 @@ export function forge(
   );
   const logKeys = ecKeys();
   const log = new TransparencyLog(logKeys, 'log.example');
-  const envelope = envelopeOf(payload, leaf.keys.privateKey);
+  const { envelope, signed, signature } = envelopeOf(payload, leaf.keys.privateKey);
   const verifier = Buffer.from(pem('CERTIFICATE', leaf.der)).toString('base64');
   const spec = { proposedContent: { envelope: JSON.stringify(envelope), verifiers: [verifier] } };
   // In a log with one entry proofs have no hashes, which sigstore-go treats as no proof.
   log.add(firstEntry());
-  const { index } = log.add({ apiVersion: '0.0.1', kind: 'dsse', spec });
+  const otherKeys = ecKeys();
+  const otherLog = new TransparencyLog(otherKeys, 'log.example');
+  otherLog.add(firstEntry());
+  const made = { leaf, signed, signature, log, otherLog, earlier: entryOf(log, 0) };
+  const body = canonicalEntry({ apiVersion: '0.0.1', kind: 'dsse', spec });
+  const changed = forgery.body?.(JSON.parse(body.toString()) as ForgedBody, made);
+  const { index } = log.append(changed === undefined ? body : Buffer.from(canonicalJson(changed)));
+  const entry = entryOf(log, index);
+  forgery.entry?.(entry, made);
   const rawBytes = (forgery.certificate ?? ((bytes) => bytes))(leaf.der).toString('base64');
   const tiled = generateKeyPairSync('ed25519').publicKey;
+  const rootOf = (key: KeyObject): { readonly tlogs: readonly object[] } =>
+    trustedRoot({
+      url: 'https://log.example',
+      log: key,
+      tiledLog: { key: tiled, id: createHash('sha256').update('tiled').digest() },
+      certificateLog: certificateLog.publicKey,
+      certificates: authorities.map((authority) => authority.der),
+      timestampCertificates: [],
+    }) as { readonly tlogs: readonly object[] };
   return {
     bundle: {
       mediaType: 'application/vnd.dev.sigstore.bundle.v0.3+json',
       verificationMaterial: {
         certificate: { rawBytes },
-        tlogEntries: [entryOf(log, index)],
+        tlogEntries: [entry],
         timestampVerificationData: { rfc3161Timestamps: [] },
       },
       dsseEnvelope: envelope,
     },
-    trustedRoot: JSON.stringify(
-      trustedRoot({
-        url: 'https://log.example',
-        log: logKeys.publicKey,
-        tiledLog: { key: tiled, id: createHash('sha256').update('tiled').digest() },
-        certificateLog: certificateLog.publicKey,
-        certificates: authorities.map((authority) => authority.der),
-        timestampCertificates: [],
-      }),
-    ),
+    trustedRoot: JSON.stringify({
+      ...rootOf(logKeys.publicKey),
+      tlogs: [logKeys, otherKeys].flatMap((keys) => rootOf(keys.publicKey).tlogs.slice(0, 1)),
+    }),
     authorities,
   };
 }
@@ -212,17 +266,21 @@ function idOf(key: KeyObject): Buffer {
     .digest();
 }
 
-function envelopeOf(payload: string, key: KeyObject): object {
+interface Enveloped {
+  readonly envelope: object;
+  readonly signed: Buffer;
+  readonly signature: string;
+}
+
+function envelopeOf(payload: string, key: KeyObject): Enveloped {
   const payloadType = 'application/vnd.in-toto+json';
   const { length } = Buffer.from(payload);
   const signed = Buffer.from(`DSSEv1 ${payloadType.length} ${payloadType} ${length} ${payload}`);
   const hash = key.asymmetricKeyType === 'ed25519' ? null : 'sha256';
-  const sig = sign(hash, signed, key).toString('base64');
-  return {
-    payload: Buffer.from(payload).toString('base64'),
-    payloadType,
-    signatures: [{ sig }],
-  };
+  const signature = sign(hash, signed, key).toString('base64');
+  const signatures = [{ sig: signature }];
+  const text = Buffer.from(payload).toString('base64');
+  return { envelope: { payload: text, payloadType, signatures }, signed, signature };
 }
 
 function firstEntry(): object {
@@ -258,7 +316,7 @@ function base64(hex: string): string {
 }
 
 /** Returns an entry of a log in the form of a bundle. */
-function entryOf(log: TransparencyLog, index: number): object {
+function entryOf(log: TransparencyLog, index: number): ForgedEntry {
   const [entry] = Object.values(log.view(index) as Record<string, LogView>);
   if (entry === undefined) throw new Error('no such entry');
   const { inclusionProof: proof, signedEntryTimestamp } = entry.verification;

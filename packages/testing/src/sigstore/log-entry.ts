@@ -3,6 +3,7 @@ import { canonicalJson } from './canonical-json.ts';
 import { pem } from './pem.ts';
 
 interface Proposed {
+  readonly apiVersion?: string;
   readonly kind: string;
   readonly spec: unknown;
 }

@@ -36,7 +36,11 @@ export class TransparencyLog {
    * @throws Error for an invalid proposal
    */
   add(proposed: unknown): { index: number; uuid: string; isNew: boolean } {
-    const body = canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]);
+    return this.append(canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]));
+  }
+
+  /** Adds a body as it is, unless the log has it. */
+  append(body: Buffer): { index: number; uuid: string; isNew: boolean } {
     const leaf = leafHash(body);
     const uuid = `${this.treeId.toString(16).padStart(16, '0')}${leaf.toString('hex')}`;
     const known = this.#entries.findIndex((entry) => entry.uuid === uuid);
