@@ -204,21 +204,28 @@ export class Pull {
   }
 
   async #manifest(descriptor: Pick<Descriptor, 'digest'> & Partial<Descriptor>): Promise<Manifest> {
-    const { digest, size, mediaType } = descriptor;
-    if (await this.#store.has(digest)) {
-      const bytes = await this.#store.readBytes({ digest });
-      const known = mediaType ?? typeInside(bytes);
-      return { descriptor: { mediaType: known, digest, size: bytes.length }, bytes };
-    }
-    const found = await this.#tryRemotes(true, this.#options.signal, async (remote) =>
-      getManifest(remote, { digest }),
-    );
+    const { digest, size } = descriptor;
+    const found = await this.#storedOrServed(descriptor);
     if (size !== undefined && size !== found.descriptor.size)
       throw new LktError(
         'DIGEST_MISMATCH',
         `${digest} of ${this.#name} does not have ${size} bytes`,
       );
     return found;
+  }
+
+  async #storedOrServed({
+    digest,
+    mediaType,
+  }: Pick<Descriptor, 'digest'> & Partial<Descriptor>): Promise<Manifest> {
+    if (await this.#store.has(digest)) {
+      const bytes = await this.#store.readBytes({ digest });
+      const known = mediaType ?? typeInside(bytes);
+      return { descriptor: { mediaType: known, digest, size: bytes.length }, bytes };
+    }
+    return this.#tryRemotes(true, this.#options.signal, async (remote) =>
+      getManifest(remote, { digest }),
+    );
   }
 
   /** Fetches a blob once, even if several callers request it. */

@@ -284,3 +284,36 @@ it.each(ATTACKS)('rejects %s', async (_what, make, reason) => {
     expect((await failure(pullAndLoad(store, registry, digest))).message).toMatch(reason);
   }
 });
+
+/** Answers to HEAD of the tag, which another image of the registry has. */
+const LIES: readonly [string, (good: Item, other: Item) => Record<string, string>][] = [
+  ['another size', () => ({ 'content-length': '7' })],
+  ['a huge size', () => ({ 'content-length': `${2 ** 50}` })],
+  ['the type of an index', () => ({ 'content-type': MediaType.ociIndex })],
+  ['the type of Docker', () => ({ 'content-type': MediaType.dockerManifest })],
+  ['a missing digest', () => ({ 'docker-content-digest': `sha256:${'0'.repeat(64)}` })],
+  ['the size of another image', (_good, { size }) => ({ 'content-length': `${size}` })],
+];
+
+it.each(LIES)('rejects a tag whose HEAD states %s', async (_what, lie) => {
+  const registry = await serve();
+  const repo = new Repository(registry);
+  const good = repo.image();
+  const annotations = { long: 'x'.repeat(100) };
+  repo.tag(good);
+  const headers = {
+    'docker-content-digest': good.digest,
+    'content-type': MediaType.ociManifest,
+    'content-length': `${good.size}`,
+    ...lie(good, repo.image(platform, { annotations })),
+  };
+  registry.fault(
+    { method: 'HEAD', path: /manifests/, times: 100 },
+    { kind: 'respond', status: 200, headers },
+  );
+  const store = await newStore();
+  expect(await failure(pullAndLoad(store, registry))).toHaveProperty('code');
+  await pullAndLoad(store, registry, good.digest);
+  // Nor from the store.
+  expect(await failure(pullAndLoad(store, registry))).toHaveProperty('code');
+});

@@ -1,4 +1,4 @@
-import { MediaType, writeReferrer } from '@lkt/oci';
+import { type Descriptor, MediaType, writeReferrer } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { signStatement } from '../src/bundle/sign-statement.ts';
 import {
@@ -360,6 +360,64 @@ describe('a good signature counts', () => {
         },
       ),
     );
+    expect(verdict).toMatchObject({ accepted: true });
+  });
+
+  it.each<[string, (subject: Descriptor) => unknown]>([
+    ['nothing', () => ''],
+    ['null', () => 'null'],
+    ['a list', () => '[]'],
+    ['deep lists', () => `${'['.repeat(50_000)}${']'.repeat(50_000)}`],
+    ['an image', ({ digest, size }) => ({ config: { mediaType: 'x', digest, size }, layers: [] })],
+    ['the image itself', (subject) => ({ manifests: [subject] })],
+    [
+      'the image as a signature',
+      (subject) => ({ manifests: [{ ...subject, artifactType: BUNDLE_V03 }] }),
+    ],
+    [
+      'a signature of petabytes',
+      (subject) => ({ manifests: [{ ...subject, artifactType: BUNDLE_V03, size: 2 ** 52 }] }),
+    ],
+    [
+      'a signature of no bytes',
+      (subject) => ({ manifests: [{ ...subject, artifactType: BUNDLE_V03, size: 0 }] }),
+    ],
+    [
+      'an index as a signature',
+      (subject) => ({
+        manifests: [{ ...subject, artifactType: BUNDLE_V03, mediaType: MediaType.ociIndex }],
+      }),
+    ],
+    [
+      'a missing signature',
+      (subject) => ({
+        manifests: [{ ...subject, artifactType: BUNDLE_V03, digest: `sha256:${'0'.repeat(64)}` }],
+      }),
+    ],
+    [
+      'a digest that is a path',
+      (subject) => ({ manifests: [{ ...subject, digest: `sha256:../${'0'.repeat(61)}` }] }),
+    ],
+    [
+      'one signature a thousand times',
+      (subject) => ({
+        manifests: Array.from({ length: 1000 }, () => ({ ...subject, artifactType: BUNDLE_V03 })),
+      }),
+    ],
+  ])('if the list of referrers is %s', async (_what, list) => {
+    const verdict = await verdictWith((fixture) => {
+      const value = list(fixture.subject);
+      const document = { schemaVersion: 2, mediaType: MediaType.ociIndex, ...(value as object) };
+      fixture.server.fault(
+        { method: 'GET', path: /referrers/, times: 1000 },
+        {
+          kind: 'respond',
+          status: 200,
+          headers: { 'content-type': MediaType.ociIndex },
+          body: typeof value === 'string' ? value : JSON.stringify(document),
+        },
+      );
+    });
     expect(verdict).toMatchObject({ accepted: true });
   });
 
