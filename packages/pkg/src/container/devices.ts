@@ -9,6 +9,7 @@ import {
   omitEmpty,
   type YamlType,
 } from '@lkt/core';
+import { distinct } from './distinct.ts';
 
 /**
  * A device node in the container. The path `all` allows every device of the type and makes no node.
@@ -38,34 +39,32 @@ const PATH = text({
   fix: 'start it with /, and write no ".."',
 });
 
-export const DEVICES: YamlType<readonly Device[]> = list(
-  record({
-    path: required(PATH, 'path in the container; "all" allows every device of the type'),
-    type: required(
-      choice('a', 'b', 'c', 'u', 'p'),
-      'b: block device, c or u: character device, p: FIFO',
-    ),
-    major: withDefault(MAJOR, 0, 'major number'),
-    minor: withDefault(MINOR, 0, 'minor number'),
-    mode: omitEmpty(FILE_MODE, 'file mode in octal, in quotes'),
-  }).transform(({ mode, ...device }, value) => {
-    if (device.path === 'all') {
-      if (device.type === 'u' || device.type === 'p')
-        throw value.error('only block and character devices have rules', {
-          fix: 'use the type a, b or c',
-        });
-      return { ...device, mode: 0 };
-    }
-    if (device.type === 'a')
-      throw value.error('"a" is not the type of a device node', { fix: 'use b, c or p' });
-    if (mode === undefined && value.entries().get('mode')?.isNull() !== false)
-      throw value.error('"mode" is missing');
-    return { ...device, mode: mode ?? 0 };
-  }),
-).transform((devices, value) => {
-  const items = value.list();
-  for (const [index, { path }] of devices.entries())
-    if (path !== 'all' && devices.findIndex((other) => other.path === path) !== index)
-      throw (items[index] ?? value).error(`there are two devices "${path}"`, { fix: 'remove one' });
-  return devices;
-});
+export const DEVICES: YamlType<readonly Device[]> = distinct(
+  list(
+    record({
+      path: required(PATH, 'path in the container; "all" allows every device of the type'),
+      type: required(
+        choice('a', 'b', 'c', 'u', 'p'),
+        'b: block device, c or u: character device, p: FIFO',
+      ),
+      major: withDefault(MAJOR, 0, 'major number'),
+      minor: withDefault(MINOR, 0, 'minor number'),
+      mode: omitEmpty(FILE_MODE, 'file mode in octal, in quotes'),
+    }).transform(({ mode, ...device }, value) => {
+      if (device.path === 'all') {
+        if (device.type === 'u' || device.type === 'p')
+          throw value.error('only block and character devices have rules', {
+            fix: 'use the type a, b or c',
+          });
+        return { ...device, mode: 0 };
+      }
+      if (device.type === 'a')
+        throw value.error('"a" is not the type of a device node', { fix: 'use b, c or p' });
+      if (mode === undefined && value.entries().get('mode')?.isNull() !== false)
+        throw value.error('"mode" is missing');
+      return { ...device, mode: mode ?? 0 };
+    }),
+  ),
+  ({ path }) => (path === 'all' ? undefined : path),
+  (path) => `there are two devices "${path}"`,
+);

@@ -1,4 +1,5 @@
 import { list, nearest, text, type YamlType, type YamlValue } from '@lkt/core';
+import { distinct } from './distinct.ts';
 
 /** A resource limit, see setrlimit(2). 2^64 - 1 means unlimited. */
 export interface Rlimit {
@@ -32,45 +33,40 @@ const UNLIMITED = 2n ** 64n - 1n;
 const MAX_FILES = 2_147_483_584n;
 
 /** Parses a list of `name,soft,hard`, such as `nproc,512,unlimited`. */
-export const RLIMITS: YamlType<readonly Rlimit[]> = list(
-  text({
-    matches: /^[^,]*,[^,]*,[^,]*$/,
-    problem: (limit) => `"${limit}" is not a limit`,
-    fix: 'write it as name,soft,hard',
-  }).transform((limit, item) => {
-    const [name = '', soft = '', hard = ''] = limit.split(',').map((part) => part.trim());
-    const bare = name.toUpperCase().replace(/^RLIMIT_/, '');
-    if (!NAMES.some((known) => known === bare)) {
-      const near = nearest(bare, NAMES);
-      throw item.error(
-        `unknown limit: ${name}`,
-        near === undefined ? {} : { fix: `did you mean "${near.toLowerCase()}"?` },
-      );
-    }
-    const limits = { soft: amount(item, soft), hard: amount(item, hard) };
-    if (limits.soft > limits.hard)
-      throw item.error(`the soft limit ${soft} is above the hard limit ${hard}`, {
-        fix: `write it as ${name},SOFT,HARD with SOFT at most HARD`,
-      });
-    if (bare === 'NOFILE' && limits.hard > MAX_FILES)
-      throw item.error(
-        `a process cannot have ${hard} files: Linux does not allow more than ${MAX_FILES}`,
-        {
-          fix: 'write 1048576, the largest that fs.nr_open allows by default',
-        },
-      );
-    return { type: `RLIMIT_${bare}`, ...limits };
-  }),
-).transform((limits, value) => {
-  const items = value.list();
-  for (const [index, { type }] of limits.entries())
-    if (limits.findIndex((other) => other.type === type) !== index)
-      throw (items[index] ?? value).error(
-        `${type.replace('RLIMIT_', '').toLowerCase()} has two limits`,
-        { fix: 'remove one' },
-      );
-  return limits;
-});
+export const RLIMITS: YamlType<readonly Rlimit[]> = distinct(
+  list(
+    text({
+      matches: /^[^,]*,[^,]*,[^,]*$/,
+      problem: (limit) => `"${limit}" is not a limit`,
+      fix: 'write it as name,soft,hard',
+    }).transform((limit, item) => {
+      const [name = '', soft = '', hard = ''] = limit.split(',').map((part) => part.trim());
+      const bare = name.toUpperCase().replace(/^RLIMIT_/, '');
+      if (!NAMES.some((known) => known === bare)) {
+        const near = nearest(bare, NAMES);
+        throw item.error(
+          `unknown limit: ${name}`,
+          near === undefined ? {} : { fix: `did you mean "${near.toLowerCase()}"?` },
+        );
+      }
+      const limits = { soft: amount(item, soft), hard: amount(item, hard) };
+      if (limits.soft > limits.hard)
+        throw item.error(`the soft limit ${soft} is above the hard limit ${hard}`, {
+          fix: `write it as ${name},SOFT,HARD with SOFT at most HARD`,
+        });
+      if (bare === 'NOFILE' && limits.hard > MAX_FILES)
+        throw item.error(
+          `a process cannot have ${hard} files: Linux does not allow more than ${MAX_FILES}`,
+          {
+            fix: 'write 1048576, the largest that fs.nr_open allows by default',
+          },
+        );
+      return { type: `RLIMIT_${bare}`, ...limits };
+    }),
+  ),
+  ({ type }) => type,
+  (type) => `${type.replace('RLIMIT_', '').toLowerCase()} has two limits`,
+);
 
 function amount(item: YamlValue, limit: string): bigint {
   if (limit.toLowerCase() === 'unlimited') return UNLIMITED;

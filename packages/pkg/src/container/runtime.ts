@@ -12,6 +12,7 @@ import {
   type YamlType,
 } from '@lkt/core';
 import { FILE_MODE } from './devices.ts';
+import { distinct } from './distinct.ts';
 import { type Mount, RUNTIME_MOUNTS } from './mounts.ts';
 import { CONTROL_GROUP, OPTIONAL_PATH, WORD } from './texts.ts';
 
@@ -76,32 +77,28 @@ const INTERFACE_NAME = text({
   fix: 'use up to 15 letters and digits',
 });
 
-const INTERFACES: YamlType<readonly Interface[]> = list(
-  record({
-    name: required(INTERFACE_NAME, 'name of the interface'),
-    add: omitEmpty(WORD, 'type of a new interface; by default an existing interface is moved'),
-    peer: omitEmpty(
-      INTERFACE_NAME,
-      'name of the other end of a veth, which stays in the root namespace',
-    ),
-    createInRoot: withDefault(boolean, false, 'create it in the root namespace, then move it'),
-  }).transform((one, at) => {
-    const { add, peer } = one;
-    if (add === 'veth' && peer === undefined)
-      throw at.error('a veth needs a peer', { fix: 'add "peer", the name of its other end' });
-    if (add !== undefined && add !== 'veth' && peer !== undefined)
-      throw at.error(`a ${add} has no peer`, { fix: 'remove "peer"' });
-    return one;
-  }),
-).transform((interfaces, value) => {
-  const items = value.list();
-  for (const [index, { name }] of interfaces.entries())
-    if (interfaces.findIndex((other) => other.name === name) !== index)
-      throw (items[index] ?? value).error(`there are two interfaces "${name}"`, {
-        fix: 'remove one',
-      });
-  return interfaces;
-});
+const INTERFACES: YamlType<readonly Interface[]> = distinct(
+  list(
+    record({
+      name: required(INTERFACE_NAME, 'name of the interface'),
+      add: omitEmpty(WORD, 'type of a new interface; by default an existing interface is moved'),
+      peer: omitEmpty(
+        INTERFACE_NAME,
+        'name of the other end of a veth, which stays in the root namespace',
+      ),
+      createInRoot: withDefault(boolean, false, 'create it in the root namespace, then move it'),
+    }).transform((one, at) => {
+      const { add, peer } = one;
+      if (add === 'veth' && peer === undefined)
+        throw at.error('a veth needs a peer', { fix: 'add "peer", the name of its other end' });
+      if (add !== undefined && add !== 'veth' && peer !== undefined)
+        throw at.error(`a ${add} has no peer`, { fix: 'remove "peer"' });
+      return one;
+    }),
+  ),
+  ({ name }) => name,
+  (name) => `there are two interfaces "${name}"`,
+);
 
 const NAMESPACE_PATH = (namespace: string): ReturnType<typeof optional<string>> =>
   optional(OPTIONAL_PATH, `path to bind the ${namespace} namespace to`);
