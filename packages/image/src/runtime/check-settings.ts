@@ -3,6 +3,7 @@ import type { Settings } from '@lkt/pkg';
 import type { Container } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
 import { withoutDigest } from '../config/reference.ts';
+import { tmpfsProblem } from './check-tmpfs.ts';
 
 /** Parameters of an IPC namespace that runc and crun know. */
 const IPC_PARAMETERS: ReadonlySet<string> = new Set([
@@ -40,6 +41,8 @@ export function checkSettings(container: Container, settings: Settings): readonl
   if ((settings.runtimeClass ?? '') !== '') return [];
   checkHostname(container, settings);
   checkParameters(container, settings);
+  const problem = tmpfsProblem(settings);
+  if (problem !== undefined) throw problem;
   return checkUsers(container, settings);
 }
 

@@ -18,30 +18,30 @@ export function containerMounts(
   isReadonly: boolean,
   volumes: Volumes,
 ): readonly GoValue[] {
-  const mounts = new Map<string, GoValue>(
-    defaults(isReadonly).map((mount) => [mount.destination, mountJson(mount)]),
+  return mountsInOrder(settings, isReadonly).map((mount) =>
+    mountJson(mount.at === undefined ? mount : resolveVolume({ ...mount, at: mount.at }, volumes)),
   );
-  for (const mount of [
-    ...(settings.tmpfs ?? []),
-    ...(settings.binds ?? []),
-    ...(settings.mounts ?? []),
-  ]) {
-    mounts.set(mount.destination, mountJson(resolveVolume(mount, volumes)));
-  }
-  return [...mounts]
-    .toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-    .map(([, mount]) => mount);
 }
 
-/** Returns where something is mounted in a container, by the runtime or by init. */
-export function mountPoints(settings: Settings): readonly string[] {
-  const { tmpfs = [], binds = [], mounts = [], runtime } = settings;
-  const relative = (runtime?.mounts ?? []).filter(
-    ({ destination }) => !destination.startsWith('/'),
+/** A mount of a container; the default ones have no position. */
+export type OwnMount = Omit<Mount, 'at'> & { readonly at?: Mount['at'] };
+
+/** Returns the mounts of a container in the order of `containerMounts`. */
+export function mountsInOrder(
+  { tmpfs = [], binds = [], mounts = [] }: Settings,
+  isReadonly: boolean,
+): readonly OwnMount[] {
+  const all: readonly OwnMount[] = [...defaults(isReadonly), ...tmpfs, ...binds, ...mounts];
+  return [...new Map(all.map((mount) => [mount.destination, mount])).values()].toSorted((a, b) =>
+    Buffer.compare(Buffer.from(a.destination), Buffer.from(b.destination)),
   );
-  return [...defaults(false), ...relative, ...tmpfs, ...binds, ...mounts]
+}
+
+/** Returns where init mounts something in the root of a container, before the runtime does. */
+export function initMountPoints({ runtime }: Settings): readonly string[] {
+  return (runtime?.mounts ?? [])
     .map(({ destination }) => destination)
-    .toSorted();
+    .filter((destination) => !destination.startsWith('/'));
 }
 
 /** Formats a mount (runtime-spec, config.md, "Mounts"). */

@@ -1,8 +1,11 @@
 import type { LktError } from '@lkt/core';
 import { checkSettings } from '../runtime/check-settings.ts';
-import { mountPoints } from '../runtime/mounts.ts';
+import { namespaceProblem } from '../runtime/check-namespaces.ts';
+import { initMountPoints } from '../runtime/mounts.ts';
+import { mountProblem } from './check-mounts.ts';
 import { programProblem } from './check-program.ts';
 import type { PlacedContainer } from './containers.ts';
+import { MachineRoot } from './machine-root.ts';
 import type { Root } from './merge.ts';
 import { RootFiles } from './root-files.ts';
 
@@ -28,21 +31,54 @@ export function checkContainers({ root, containers, isSealed }: Composed): reado
       destination.startsWith('/containers'),
     ),
   );
+  const machine = new MachineRoot(root, containers, isSealed);
   for (const one of containers) {
-    warnings.push(...checkSettings(one.container, one.settings));
-    const problem = isMounted ? undefined : fileProblem(one, root);
-    if (problem === undefined) continue;
-    if (isSealed) throw problem;
-    warnings.push(problem.message);
+    const { container, settings } = one;
+    warnings.push(...checkSettings(container, settings));
+    const directory = machine.directoryProblem(container, settings);
+    if (directory !== undefined) throw directory;
+    if (isMounted) continue;
+    const files = new RootFiles(root.entries, one.rootfs);
+    const problem = fileProblem(one, files, machine);
+    if (problem !== undefined && isSealed) throw problem;
+    const ready = problem === undefined ? readyProblem(one, files) : undefined;
+    // A service may write the program of its check.
+    if (ready !== undefined && isSealed && settings.readonly === true) throw ready;
+    const found = problem ?? ready;
+    if (found !== undefined) warnings.push(found.message);
   }
+  const namespace = machine.mayMount ? undefined : namespaceProblem(containers);
+  if (namespace !== undefined) throw namespace;
   return warnings;
 }
 
 function fileProblem(
-  { container, settings, rootfs }: PlacedContainer,
-  { entries }: Root,
+  { container, settings }: PlacedContainer,
+  files: RootFiles,
+  machine: MachineRoot,
 ): LktError | undefined {
-  const files = new RootFiles(entries, rootfs);
-  for (const path of mountPoints(settings)) files.mount(path);
-  return programProblem(container, settings, files);
+  for (const path of initMountPoints(settings)) files.mount(path);
+  return (
+    mountProblem(container, settings, files, machine) ??
+    programProblem(container, settings, files, {
+      command: settings.command ?? [],
+      field: ['command'],
+      what: '',
+    })
+  );
+}
+
+/** Returns why the readiness check of a service cannot run, if it cannot. */
+function readyProblem(
+  { container, section, settings }: PlacedContainer,
+  files: RootFiles,
+): LktError | undefined {
+  const command = settings.ready?.exec;
+  if (section !== 'services' || command === undefined) return undefined;
+  const field = ['ready', 'exec'];
+  return programProblem(container, settings, files, {
+    command,
+    field,
+    what: 'the readiness check cannot run: ',
+  });
 }

@@ -6,6 +6,14 @@ import { withoutDigest } from '../config/reference.ts';
 import { settingError } from '../runtime/check-settings.ts';
 import type { Found, RootFiles } from './root-files.ts';
 
+/** A command that runs in a container, with the field that has it. */
+interface Command {
+  readonly command: readonly string[];
+  readonly field: readonly string[];
+  /** Begins the messages. */
+  readonly what: string;
+}
+
 /**
  * Returns why a container's program cannot start, if it cannot: the image lacks it, or has no
  * executable file there. Finds it as runc and crun do. Links stay inside of the root, a name
@@ -14,13 +22,14 @@ import type { Found, RootFiles } from './root-files.ts';
  */
 export function programProblem(
   container: Container,
-  { command = [], env = [], cwd = '/' }: Settings,
+  { env = [], cwd = '/' }: Settings,
   files: RootFiles,
+  { command, field, what }: Command,
 ): LktError | undefined {
   const [program = ''] = command;
   const image = withoutDigest(container.image);
   const fail = (message: string): LktError =>
-    settingError(container, [['command']], message, {
+    settingError(container, [field], `${what}${message}`, {
       fix: 'name a program of the image, or bind one into the container',
     });
   const directory = files.find(cwd);
@@ -34,8 +43,8 @@ export function programProblem(
     const found = files.find(posix.resolve(cwd, program));
     if (found.kind === 'nothing') return fail(`${image} has no program ${program}`);
     if (found.kind === 'unknown' || canRun(found)) return undefined;
-    const what = found.type === 'directory' ? 'a directory' : 'not executable';
-    return fail(`${program} is ${what} in ${image}`);
+    const kind = found.type === 'directory' ? 'a directory' : 'not executable';
+    return fail(`${program} is ${kind} in ${image}`);
   }
   const path = env.findLast((variable) => variable.startsWith('PATH='))?.slice('PATH='.length);
   if (program !== '' && path !== undefined) {

@@ -62,9 +62,9 @@ it.each([
   ['cwd: /new/one', { Cmd: ['/bin/web'] }, undefined],
   ['net: host', { Cmd: ['/nope'] }, '3:11: services[0].name: acme/web:1 has no program /nope'],
   // A mount may bring the program.
-  ['binds: ["/opt:/opt"]', { Cmd: ['/opt/a/b'] }, undefined],
-  ['binds: ["/x:/bin/text"]', { Cmd: ['/bin/text'] }, undefined],
-  ['binds: ["/x:/sbin"]', { Cmd: ['/bin/nope'] }, undefined],
+  ['binds: ["/var:/opt"]', { Cmd: ['/opt/a/b'] }, undefined],
+  ['binds: ["/var/x:/bin/text"]', { Cmd: ['/bin/text'] }, undefined],
+  ['binds: ["/var/x:/sbin"]', { Cmd: ['/bin/nope'] }, undefined],
   ['tmpfs: ["/opt"]', { Cmd: ['/bin/nope'] }, 'has no program /bin/nope'],
   ['runtime: {mounts: [{destination: opt, type: t}]}', { Cmd: ['/opt/a'] }, undefined],
   ['runtime: {mounts: [{destination: /containers/a, type: t}]}', { Cmd: ['/nope'] }, undefined],
