@@ -294,6 +294,21 @@ describe('an image is rejected', () => {
     ['twice the same key', '{"payload":"","payload":""}', /has the key "payload" twice/],
     ['an escaped key twice', '{"a":[{"b":1}],"\\u0061":2}', /has the key "a" twice/],
     [
+      'a line of another report',
+      '{"x\\n\\u001b[2Kapp  accepted":1,"x\\n\\u001b[2Kapp  accepted":2}',
+      /^the bundle has the key "x\?\?\[2Kapp {2}accepted" twice$/,
+    ],
+    [
+      'a right-to-left override',
+      '{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","\\u202ex":1}',
+      /^[^\p{Cc}\p{Cf}]+$/u,
+    ],
+    [
+      'a long key twice',
+      `{"${'x'.repeat(100_000)}":1,"${'x'.repeat(100_000)}":2}`,
+      /^the bundle has the key "x{100,490}…$/,
+    ],
+    [
       'a long list',
       JSON.stringify({ signatures: Array.from({ length: 65 }, () => ({})) }),
       /a list of more than 64/,

@@ -15,6 +15,7 @@ import type {
   VerifiedSignature,
 } from '../verify/verification.ts';
 import { verifyImage } from '../verify/verify-image.ts';
+import { reasonLine } from '../verify/verification-error.ts';
 
 /** A store or registry that may have signatures of an image. */
 export interface SignatureSource {
@@ -76,7 +77,7 @@ export async function evaluatePolicies(
     try {
       parts: for await (const part of source.collect(image)) {
         for (const { message } of part.failures ?? [])
-          unreachable.push({ source: source.name, reason: message });
+          unreachable.push({ source: source.name, reason: reasonLine(message) });
         // One after another, since verification takes longer than anything else.
         for (const one of separate(part)) {
           let isNew = false;
@@ -91,7 +92,7 @@ export async function evaluatePolicies(
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof LktError)) throw error;
-      unreachable.push({ source: source.name, reason: error.message });
+      unreachable.push({ source: source.name, reason: reasonLine(error.message) });
     }
   }
   const { signatures, rejections } = combineResults(checks);

@@ -23,6 +23,7 @@ import {
   taggedReferrers,
 } from './registry-referrers.ts';
 import { VerificationError } from '../verify/verification-error.ts';
+import { reasonLine } from '../verify/verification-error.ts';
 
 /** Maximum bytes of a bundle or envelope. One with an SBOM has some MB. */
 export const MAX_BUNDLE_BYTES: number = 64 * 2 ** 20;
@@ -323,7 +324,7 @@ class Collector {
     } catch (error) {
       const isContent = error instanceof LktError && CONTENT_ERRORS.includes(error.code);
       if (!isContent && !(error instanceof VerificationError)) throw error;
-      this.#unreadable.push({ source, reason: error.message });
+      this.#unreadable.push({ source, reason: reasonLine(error.message) });
     }
   }
 }
