@@ -16,7 +16,17 @@ async function warnings(config: string, features = SEALED): Promise<readonly str
   const store = await tempStore();
   const init = await image(
     store,
-    [{ init: 'i', 'etc/': '', 'etc/hosts': '', 'opt/': '', data: link('opt'), 'srv/': '' }],
+    [
+      {
+        init: 'i',
+        'usr/share/a/file': '',
+        'etc/': '',
+        'etc/hosts': '',
+        'opt/': '',
+        data: link('opt'),
+        'srv/': '',
+      },
+    ],
     { Labels: { 'lkt.guest.features': features } },
   );
   const files = {
@@ -100,6 +110,12 @@ it.each([
       code: 'CONFIG_INVALID',
       message: expect.stringContaining(message),
     });
+});
+
+it('accepts the parent of a file that only its path names', async () => {
+  const bound = service('binds: ["/new/dir:/d", "/usr/share:/x"]');
+  const files = 'files: [{path: new/dir/file, contents: x}]';
+  expect(await warnings(`${files}\n${bound}`)).toEqual([]);
 });
 
 it('only warns about a readiness check whose program the service may write', async () => {
