@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  cpSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -127,8 +128,11 @@ function digestsOf(files: readonly { readonly digest: string }[]): readonly stri
   return files.map(({ digest }) => digest);
 }
 
-async function recorded(): Promise<readonly [one: Case, store: Store]> {
+async function recorded(
+  prepare: (one: Case) => void = () => undefined,
+): Promise<readonly [one: Case, store: Store]> {
   const one = new Case();
+  prepare(one);
   const store = await openStore(tempDir());
   // The first builds the packages, which gives names to images.
   for (let run = 0; run < 2; run += 1) await one.record(store);
@@ -221,6 +225,24 @@ it.each<[string, Change]>([
 ])('finds nothing after: %s', async (_, change) => {
   const [one, store] = await recorded();
   change(one);
+  expect(await one.find(store)).toEqual({ image: undefined, graph: undefined });
+});
+
+it.each([
+  ['linked', 'node_modules/@they/pkgs'],
+  ['nearer', '../node_modules/@they/pkgs'],
+])('finds nothing with another version of a collection, %s', async (kind, installed) => {
+  const [one, store] = await recorded((fresh) => {
+    move('node_modules/@they/pkgs', 'node_modules/.store/1')(fresh);
+    renameSync(fresh.path('node_modules/@they/pkgs'), fresh.path('link'));
+    mkdirSync(dirname(fresh.path(installed)), { recursive: true });
+    renameSync(fresh.path('link'), fresh.path(installed));
+    fresh.write('system.yml', FILES['system.yml'].replace('node_modules/@they/pkgs', installed));
+  });
+  cpSync(one.path('node_modules/.store/1'), one.path('node_modules/.store/2'), { recursive: true });
+  one.write('node_modules/.store/2/pkg/lib/file', 'next');
+  if (kind === 'linked') rmSync(one.path(installed));
+  symlinkSync('../.store/2', one.path('node_modules/@they/pkgs'));
   expect(await one.find(store)).toEqual({ image: undefined, graph: undefined });
 });
 

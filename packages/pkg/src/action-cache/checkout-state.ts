@@ -9,6 +9,7 @@ import {
   readWorkTree,
 } from '@lkt/git/work-tree';
 import { combineTrees } from '../sources/combine-trees.ts';
+import { firstDirectory } from '../workspace/collection-places.ts';
 import { workspaceRoot } from '../workspace/find-workspace.ts';
 import { BUILD_YML, matchingDirs, ownDirs } from '../workspace/package-dirs.ts';
 
@@ -23,6 +24,8 @@ export interface WorkspaceDirs {
   /** The roots of collections outside git, with `packages` of their lkt.yml. */
   readonly collections: readonly {
     readonly root: string;
+    /** As `collectionPlaces`. */
+    readonly places: readonly string[];
     readonly patterns?: readonly string[] | undefined;
   }[];
 }
@@ -122,12 +125,18 @@ export function currentTrees(
   keys: readonly string[],
   env: Environment,
 ): Trees | undefined {
-  const { start, root, top, packages } = checkout;
+  const { start, root, top, packages, collections } = checkout;
   const from = realpathSync(start);
   if (findTopWithoutGit(from, env) !== top || workspaceRoot(from, top) !== root) return undefined;
+  // npm may have linked another version, or a nearer one.
+  if (collections.some(({ places, root: dir }) => isElsewhere(places, dir))) return undefined;
   const now = top === undefined ? outsideState(checkout, keys) : stateOf(checkout, top, keys, env);
   const isSame = now?.checkout.packages.join('\0') === packages.join('\0');
   return isSame ? now?.trees : undefined;
+}
+
+function isElsewhere(places: readonly string[], dir: string): boolean {
+  return places.length > 0 && firstDirectory(places) !== dir;
 }
 
 function stateOf(

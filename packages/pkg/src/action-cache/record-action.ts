@@ -169,7 +169,11 @@ function workspaceDirs({
     start: openedFrom,
     root,
     patterns: spec?.packages,
-    collections: all.map((one) => ({ root: one.root, patterns: one.workspaceSpec?.packages })),
+    collections: all.map(({ root: dir, places, workspaceSpec }) => ({
+      root: dir,
+      places,
+      patterns: workspaceSpec?.packages,
+    })),
   };
 }
 

@@ -1,7 +1,8 @@
-import { realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { type Digest, isDigest, isErrno, LktError, readJson, withPrefix } from '@lkt/core';
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Digest, isDigest, LktError, readJson, withPrefix } from '@lkt/core';
 import { ENGINE_EPOCH, familiarReference, type Reference } from '@lkt/oci';
+import { collectionPlaces, firstDirectory } from './collection-places.ts';
 import { type BrokenPackage, mayBeImage, mayBeNamed } from './broken-package.ts';
 import { UnparsedPackages } from './unparsed-packages.ts';
 import type { Package } from './workspace.ts';
@@ -20,7 +21,7 @@ export interface PublishedPackage {
 
 type CollectionFiles = Pick<
   Collection,
-  'engineEpoch' | 'isPlain' | 'published' | 'root' | 'spec' | 'workspaceSpec'
+  'engineEpoch' | 'isPlain' | 'places' | 'published' | 'root' | 'spec' | 'workspaceSpec'
 >;
 
 /**
@@ -32,6 +33,8 @@ export class Collection {
   readonly name: string;
   /** Absolute, without symlinks. */
   readonly root: string;
+  /** Where it was looked for; see `collectionPlaces`. */
+  readonly places: readonly string[];
   readonly spec: CollectionSpec;
   /** Whether its files are outside git, so that their hashes are computed from the files. */
   readonly isPlain: boolean;
@@ -51,10 +54,11 @@ export class Collection {
   readonly #broken: BrokenPackage[] = [];
 
   constructor(name: string, files: CollectionFiles) {
-    const { root, spec, isPlain, workspaceSpec, published, engineEpoch } = files;
+    const { root, places, spec, isPlain, workspaceSpec, published, engineEpoch } = files;
     this.name = name;
     this.engineEpoch = engineEpoch;
     this.root = root;
+    this.places = places;
     this.spec = spec;
     this.isPlain = isPlain;
     this.workspaceSpec = workspaceSpec;
@@ -164,17 +168,10 @@ export async function collectionDir(
     });
     return realpathSync(dir);
   }
-  if (source.kind === 'path') {
-    const dir = realDirectory(resolve(from, source.path));
-    if (dir === undefined)
-      throw at.error(`there is no directory ${source.path}`, { fix: 'correct "source"' });
-    return dir;
-  }
-  for (let parent = from; ; parent = dirname(parent)) {
-    const dir = realDirectory(join(parent, 'node_modules', source.name));
-    if (dir !== undefined) return dir;
-    if (dirname(parent) === parent) break;
-  }
+  const dir = firstDirectory(collectionPlaces({ source }, from));
+  if (dir !== undefined) return dir;
+  if (source.kind === 'path')
+    throw at.error(`there is no directory ${source.path}`, { fix: 'correct "source"' });
   throw at.error(`the npm package ${source.name} is not installed`, {
     fix: dependsOn(from, source.name) ? 'npm install' : `npm install --save-dev ${source.name}`,
   });
@@ -184,15 +181,6 @@ export async function collectionDir(
 function dependsOn(dir: string, name: string): boolean {
   const text = readOptional(join(dir, 'package.json'), (path) => path)?.text;
   return text?.includes(`"${name}":`) === true;
-}
-
-function realDirectory(path: string): string | undefined {
-  try {
-    return statSync(path).isDirectory() ? realpathSync(path) : undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }
 
 /** The content of `collection.json`. */

@@ -4,6 +4,7 @@ import { LktError } from '@lkt/core';
 import { findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
 import { brokenPackage } from './broken-package.ts';
+import { collectionPlaces } from './collection-places.ts';
 import { Collection, collectionDir, readPublished } from './collection.ts';
 import { BUILD_YML, matchingDirs } from './package-dirs.ts';
 import { readDescription } from './read-description.ts';
@@ -44,6 +45,7 @@ export async function loadCollection(
   const workspaceSpec = readWorkspaceFile(root, displayPath);
   const collection = new Collection(name, {
     root,
+    places: given === undefined ? collectionPlaces(spec, from) : [given],
     spec,
     isPlain: gitTop === undefined,
     workspaceSpec,
