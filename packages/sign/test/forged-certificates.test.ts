@@ -22,8 +22,26 @@ import { ENTRIES, GOOD_ENTRIES } from './forged-entries.ts';
 
 type Extensions = Readonly<Record<string, Buffer | undefined>>;
 
-async function verified(forgery: CertificateCase['forgery']): Promise<Verification> {
-  const { bundle, trustedRoot } = forgedFrom(forgery);
+async function verified(
+  forgery: CertificateCase['forgery'],
+  chain?: (leaf: string, authorities: readonly string[]) => readonly string[],
+): Promise<Verification> {
+  const { bundle, trustedRoot, authorities } = forgedFrom(forgery);
+  if (chain !== undefined) {
+    const { certificate, ...material } = bundle.verificationMaterial;
+    const { rawBytes } = certificate as { rawBytes: string };
+    const all = chain(
+      rawBytes,
+      authorities.map(({ der }) => der.toString('base64')),
+    );
+    Object.assign(bundle, {
+      mediaType: 'application/vnd.dev.sigstore.bundle+json;version=0.2',
+      verificationMaterial: {
+        ...material,
+        x509CertificateChain: { certificates: all.map((one) => ({ rawBytes: one })) },
+      },
+    });
+  }
   const bytes = Buffer.from(JSON.stringify(bundle));
   const collected = { items: [{ kind: 'bundle', source: 'it', bytes } as const], unreadable: [] };
   const root = await parseTrustedRoot(trustedRoot, 'the root');
@@ -90,4 +108,30 @@ it.each<[string, Extensions, Extensions, string | undefined]>([
   const material = await trustMaterial(message, undefined);
   expect(material.timestampAuthorities).toHaveLength(problem === undefined ? 1 : 0);
   expect(material.unusable.timestampAuthorities).toEqual(problem === undefined ? [] : [problem]);
+});
+
+const [stranger = ''] = forgedFrom({}).authorities.map(({ der }) => der.toString('base64'));
+
+it('accepts a chain of the signer and its authorities, in any order after the signer', async () => {
+  for (const chain of [
+    (leaf: string, above: readonly string[]) => [leaf, ...above],
+    (leaf: string, above: readonly string[]) => [leaf, ...above.toReversed()],
+    (leaf: string) => [leaf],
+  ])
+    expect((await verified({}, chain)).rejections).toEqual([]);
+});
+
+it.each<[string, NonNullable<Parameters<typeof verified>[1]>, RegExp]>([
+  ['whose signer is last', (leaf, above) => [...above, leaf], /untrusted authority/],
+  ['without the signer', (_leaf, above) => above, /trusted authority|logged|another signer/],
+  ['with an authority of others', (leaf, above) => [leaf, ...above, stranger], /untrusted/],
+  ['with an authority of others in between', (leaf) => [leaf, stranger], /untrusted/],
+  ['with the signer twice', (leaf) => [leaf, leaf], /untrusted/],
+  ['of no certificates', () => [], /incomplete|certificate/],
+  ['of no bytes', () => [''], /certificate|parsed|incomplete/],
+  ['of a signer after no bytes', (leaf) => ['', leaf], /certificate|untrusted|incomplete/],
+])('rejects a chain %s', async (_what, chain, reason) => {
+  const { signatures, rejections } = await verified({}, chain);
+  expect(signatures).toEqual([]);
+  expect(rejections[0]?.reason).toMatch(reason);
 });
