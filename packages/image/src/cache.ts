@@ -16,7 +16,6 @@ import {
   fileArea,
   fileChunks,
   createAsyncDigester,
-  type SealedFiles,
   singleChunk,
   type Store,
   writeAll,
@@ -59,7 +58,7 @@ export const imageCacheAreas: readonly CacheArea[] = [
 ];
 
 /** A content is verified with its record, and is not used without one. */
-async function isIntact(path: string, sealed: SealedFiles): Promise<boolean | undefined> {
+async function isIntact(path: string, { sealed }: Store): Promise<boolean | undefined> {
   if (extname(path) === '') return undefined;
   const text = sealed.read(path);
   if (text === undefined || !path.endsWith('.sum')) return text !== undefined;

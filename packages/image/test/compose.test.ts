@@ -241,9 +241,7 @@ describe('composeImage', () => {
     const store = await tempStore();
     await compose(store, await sampleConfig(store));
     const [content = ''] = cacheFiles(store);
-    const checks = imageCacheAreas.map(async ({ isIntact }) =>
-      isIntact?.(`${content}.sum`, store.sealed),
-    );
+    const checks = imageCacheAreas.map(async ({ isIntact }) => isIntact?.(`${content}.sum`, store));
     // Before the first read.
     rmSync(content);
     expect(await Promise.all(checks)).toEqual([undefined, undefined]);

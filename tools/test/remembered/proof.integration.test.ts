@@ -79,7 +79,7 @@ test('with a tester, other code repeats it for some packages, always the same on
 
 test('tests at most so many packages in one run, and the others in the next', async () => {
   const options = { code: ['README.md'], most: 1 };
-  const [first = [], second = [], third] = [
+  const [first, second, third] = [
     await run(options),
     await run(options),
     await run({ ...options, most: DIRECTORIES.length }),

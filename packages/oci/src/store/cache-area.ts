@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type Digest, isErrno } from '@lkt/core';
 import { diskUse, entriesIn } from './disk-use.ts';
-import { type SealedFiles, withoutSeal } from './sealed-files.ts';
+import { withoutSeal } from './sealed-files.ts';
+import type { Store } from './store.ts';
 import type { TreeSizes } from './tree-sizes.ts';
 
 /** A unit of a store that is kept or removed as a whole. */
@@ -35,9 +36,7 @@ export interface CacheArea {
    * Reports whether the item at `path` is as this user's lkt made it; undefined if that is unknown,
    * or another item records it.
    */
-  readonly isIntact?:
-    | ((path: string, sealed: SealedFiles) => Promise<boolean | undefined>)
-    | undefined;
+  readonly isIntact?: ((path: string, store: Store) => Promise<boolean | undefined>) | undefined;
   /** Returns the text that `Store.adopt` seals for that of a file. Default: it seals nothing. */
   readonly adopt?: ((text: string) => string) | undefined;
 }
@@ -49,7 +48,7 @@ export const adoptable: Pick<CacheArea, 'isIntact' | 'adopt'> = {
 };
 
 /** Reports whether a file of an area of sealed files is intact. */
-async function isSealed(path: string, sealed: SealedFiles): Promise<boolean> {
+async function isSealed(path: string, { sealed }: Store): Promise<boolean> {
   return sealed.read(path) !== undefined;
 }
 

@@ -276,7 +276,7 @@ export class Store extends Blobs {
     }
     const cached: { checked: number; bad: string[] } = { checked: 0, bad: [] };
     for (const [index, { path, area }] of items.entries()) {
-      const isIntact = await checkInPlace(path, async () => area.isIntact?.(path, this.sealed));
+      const isIntact = await checkInPlace(path, async () => area.isIntact?.(path, this));
       if (isIntact !== undefined) cached.checked += 1;
       if (isIntact === false) {
         cached.bad.push(path);
