@@ -6,6 +6,7 @@ export function der(tag: number, ...content: readonly Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...(length < 0x80 ? [length] : long)]), bytes]);
 }
 
+/** Encodes a SEQUENCE. */
 export const sequence = (...content: readonly Uint8Array[]): Buffer => der(0x30, ...content);
 
 /** Encodes an INTEGER that is not negative. */
