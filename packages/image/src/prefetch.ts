@@ -58,8 +58,8 @@ export class Prefetch implements AsyncDisposable {
   }
 
   /**
-   * Waits for the trees of all images, so that none is made twice. Audits and scans may go on: who
-   * needs one waits for it.
+   * Waits for the trees of all images, so that none is made twice. Audits and scans may go on;
+   * what needs their results waits for them.
    */
   async finish(): Promise<void> {
     while (this.#loading.size > 0) await Promise.all(this.#loading);

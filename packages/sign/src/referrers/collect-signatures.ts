@@ -22,8 +22,7 @@ import {
   referrersTag,
   taggedReferrers,
 } from './registry-referrers.ts';
-import { VerificationError } from '../verify/verification-error.ts';
-import { reasonLine } from '../verify/verification-error.ts';
+import { reasonLine, VerificationError } from '../verify/verification-error.ts';
 
 /** Maximum bytes of a bundle or envelope. One with an SBOM has some MB. */
 export const MAX_BUNDLE_BYTES: number = 64 * 2 ** 20;
