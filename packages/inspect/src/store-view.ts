@@ -6,7 +6,14 @@ import {
   type SpdxDocument,
 } from '@lkt/attest';
 import { type Digest, digestFromSet, LktError, readJson } from '@lkt/core';
-import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
+import {
+  CONTENT_ERRORS,
+  type Descriptor,
+  formatPlatform,
+  loadImage,
+  type Platform,
+  type Store,
+} from '@lkt/oci';
 import { buildDefinition, list, type NamedDigest, object } from './documents.ts';
 import { readFacts } from './facts.ts';
 import { storedEntries } from './stored-entries.ts';
@@ -49,9 +56,6 @@ export async function viewStored(
     files: async (signal) => readFacts(storedEntries(store, image), signal),
   };
 }
-
-/** Codes of errors about the content of a document. */
-const CONTENT_ERRORS: readonly string[] = ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'];
 
 /** Reads all documents of a kind, so that one that others attached hides no other. */
 async function readDocuments(

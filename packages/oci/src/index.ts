@@ -64,6 +64,7 @@ export {
 } from './image/image.ts';
 export { importImages } from './archive/import-archive.ts';
 export { isStoreWellBelow } from './store/store-size.ts';
+export { CONTENT_ERRORS } from './store/content-errors.ts';
 export { findLayer } from './layer/find-layer.ts';
 export { explainLayerError } from './layer/layer-error.ts';
 export {

@@ -1,10 +1,8 @@
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, isErrno } from '@lkt/core';
 import { parseDescribed, parseImageConfig } from '../image/manifest.ts';
+import { CONTENT_ERRORS } from '../store/content-errors.ts';
 import type { Store } from '../store/store.ts';
 import type { Layer } from './layer.ts';
-
-/** Codes of errors of blobs that are missing, damaged or of something else. */
-const UNUSABLE: readonly string[] = ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'];
 
 /**
  * Returns the layer with a diff id, if a tagged image of the store has it. Skips images that cannot
@@ -27,7 +25,7 @@ export async function findLayer(store: Store, diffId: Digest): Promise<Layer | u
       if (descriptor !== undefined && (await store.has(descriptor.digest)))
         return { descriptor, diffId };
     } catch (error) {
-      if (!(error instanceof LktError) || !UNUSABLE.includes(error.code)) throw error;
+      if (!isErrno(error, ...CONTENT_ERRORS)) throw error;
     }
   }
   return undefined;

@@ -1,6 +1,6 @@
 import type { SpdxDocument } from '@lkt/attest';
 import { canonicalJson, type Digest, digestOf, LktError, readJson } from '@lkt/core';
-import type { Store } from '@lkt/oci';
+import { CONTENT_ERRORS, type Store } from '@lkt/oci';
 import { ownAttestations } from './own-attestations.ts';
 
 /** An SBOM that the store has of an image. */
@@ -66,10 +66,7 @@ export function parseDocument(bytes: Uint8Array): unknown {
 
 /** Reports whether an error is about the content of an attached document. */
 export function isContentError(error: unknown): error is LktError {
-  return (
-    error instanceof LktError &&
-    ['CONFIG_INVALID', 'DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code)
-  );
+  return error instanceof LktError && ['CONFIG_INVALID', ...CONTENT_ERRORS].includes(error.code);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type Digest, LktError, mapConcurrent, uniqueBy } from '@lkt/core';
 import {
+  CONTENT_ERRORS,
   type Descriptor,
   type ImageManifest,
   isIndexType,
@@ -16,7 +17,6 @@ import {
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
 import {
-  CONTENT_ERRORS,
   findManifest,
   listedReferrers,
   referrersTag,

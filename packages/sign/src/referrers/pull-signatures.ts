@@ -1,5 +1,6 @@
 import { undefinedIf } from '@lkt/core';
 import {
+  CONTENT_ERRORS,
   type Descriptor,
   type ImageManifest,
   isIndexType,
@@ -16,7 +17,7 @@ import {
   MAX_REFERRERS,
   MAX_TOTAL_BYTES,
 } from './collect-signatures.ts';
-import { findManifest, CONTENT_ERRORS, referrersOf, referrersTag } from './registry-referrers.ts';
+import { findManifest, referrersOf, referrersTag } from './registry-referrers.ts';
 import {
   ATTESTATION_ARTIFACT,
   DSSE_ENVELOPE,

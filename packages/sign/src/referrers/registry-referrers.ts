@@ -56,6 +56,3 @@ export async function findManifest(
 ): Promise<{ readonly descriptor: Descriptor; readonly bytes: Buffer } | undefined> {
   return registry.fetchManifest(reference, signal).catch(undefinedIf('NOT_FOUND'));
 }
-
-/** Codes of errors about the content of a referrer, not about the network. */
-export const CONTENT_ERRORS: readonly string[] = ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'];
