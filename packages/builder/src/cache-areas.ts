@@ -1,19 +1,12 @@
 import { basename, dirname, join } from 'node:path';
 import { type Digest, isDigest } from '@lkt/core';
-import {
-  adoptable,
-  type CacheArea,
-  directoryArea,
-  fileArea,
-  findLayer,
-  type Store,
-} from '@lkt/oci';
+import { adoptable, type CacheArea, directoryArea, fileArea, type Store } from '@lkt/oci';
 import { namesIn } from '@lkt/oci/files';
 
 /** The cache areas that engines keep in a store beside its blobs. */
 export const buildCacheAreas: readonly CacheArea[] = [
   fileArea('steps', 'steps', { ...adoptable, blobsOf: blobsOfStep }),
-  { ...byOwner('layers', 'layers', true), isIntact: isIntactLayer },
+  { ...byOwner('layers', 'layers', true), isIntact },
   byOwner('mounts', 'mounts', false),
   // From earlier versions, and only cleaned up.
   directoryArea('compiled', 'compiled', false),
@@ -31,25 +24,13 @@ function byOwner(name: string, directory: string, isFixed: boolean): CacheArea {
 }
 
 /** Root sees only its own layers as they are: those of a user namespace have other owners. */
-async function isIntactLayer(path: string, store: Store): Promise<boolean | undefined> {
+async function isIntact(path: string, store: Store): Promise<boolean | undefined> {
   const layer = `sha256:${basename(path)}`;
   const isOwn = process.geteuid?.() === 0 && basename(dirname(path)) === '0';
   if (!isOwn || !isDigest(layer)) return undefined;
   // Loads native code.
-  const { isSameLayer, isWholeLayer } = await import('./layers/layer-hash.ts');
-  if (await isWholeLayer(path, layer)) return true;
-  // Other programs write archives in other forms, so their directories have other digests.
-  const found = await findLayer(store, layer);
-  if (found !== undefined) return isSameLayer(path, found, store);
-  return isOfStep(store, layer) ? false : undefined;
-}
-
-/** Reports whether lkt made a layer, so that its archive is in the form of lkt. */
-function isOfStep(store: Store, layer: Digest): boolean {
-  const steps = join(store.dir, 'steps');
-  return namesIn(steps).some(
-    (name) => store.sealed.read(join(steps, name))?.includes(layer) === true,
-  );
+  const { isIntactLayer } = await import('./layers/intact-layer.ts');
+  return isIntactLayer(path, layer, store);
 }
 
 /** @throws SyntaxError */
