@@ -29,7 +29,7 @@ const CHUNK = 64 * 1024;
  * Chunk size of decompressed output in bytes. Each chunk is a thread-pool task, so larger ones are
  * cheaper.
  */
-const UNPACKED_CHUNK = 512 * 1024;
+const UNPACKED_CHUNK = 256 * 1024;
 /**
  * Bytes passed to libzstd per call. The output is the same for any multiple of its 128 KiB blocks.
  * A call is a thread-pool task, which costs more than half of compressing a block.
@@ -46,7 +46,7 @@ const ONE_AT_A_TIME = { writableHighWaterMark: 1 };
  * Makes this many bytes of output ahead of the consumer. Node's default is less than a chunk, so a
  * thread would wait for the consumer after each.
  */
-const AHEAD = { readableHighWaterMark: 2 ** 20 };
+const AHEAD = { readableHighWaterMark: 2 ** 19 };
 
 /**
  * Compresses to gzip (RFC 1952). The output depends only on content and level: not on the machine,
