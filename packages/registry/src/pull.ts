@@ -151,8 +151,7 @@ export class Pull {
     const manifest = this.#manifests.get(descriptor.digest) ?? (await this.#manifest(descriptor));
     const name = `${this.#name} (${descriptor.digest})`;
     // As the index states it; the registry may serve it as something else.
-    const { mediaType } = descriptor;
-    const document = parseDocument({ ...manifest, descriptor: { ...descriptor, mediaType } }, name);
+    const document = parseDocument({ ...manifest, descriptor }, name);
     if ('manifests' in document) {
       if (depth === 0) throw new LktError('IMAGE_INVALID', `${name} is nested too deeply`);
       for (const item of this.#wanted(document))
